@@ -29,6 +29,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All kinds.
+    pub const ALL: [Fault; 8] = [
+        Fault::BadInput,
+        Fault::Blocked,
+        Fault::Stale,
+        Fault::Transient,
+        Fault::Denied,
+        Fault::Refused,
+        Fault::Local,
+        Fault::Bug,
+    ];
+
     /// Returns the exit code of the process, which the command line promises.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -38,6 +50,29 @@ impl Fault {
             Fault::Transient | Fault::Denied => 5,
             Fault::Refused | Fault::Local | Fault::Bug => 1,
         }
+    }
+
+    /// The exit codes of the process with their meanings, as the documentation lists them.
+    pub const EXIT_CODES: [(u8, &str); 6] = [
+        (0, "done, or nothing to do"),
+        (1, "any other error"),
+        (2, "the command line or the configuration is invalid, or names something that does not exist"),
+        (
+            3,
+            "refused by a gate: a secret, an incomplete image, a hold, a downgrade, a stage; or an audit found something",
+        ),
+        (4, "the push lost every race"),
+        (5, "a registry, the git server or the cluster could not be reached, or refused the credentials"),
+    ];
+
+    /// Returns the failure that decides the exit code if there are several: the smallest code from 2 on wins, because
+    /// what the user can correct may be the cause of the rest, and 1 counts only if nothing else does.
+    pub fn decisive(faults: impl IntoIterator<Item = Fault>) -> Option<Fault> {
+        let rank = |fault: &Fault| match fault.exit_code() {
+            1 => u8::MAX,
+            code => code,
+        };
+        faults.into_iter().min_by_key(rank)
     }
 
     /// Returns a short lowercase name for logs and metrics.
@@ -76,5 +111,20 @@ pub trait Explain: Error {
     /// Returns one line with the remedy, without a final full stop; `None` if the message needs none.
     fn help(&self) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_failures_the_one_that_the_user_can_correct_decides() {
+        let decisive = |faults: &[Fault]| Fault::decisive(faults.iter().copied());
+        assert_eq!(decisive(&[Fault::Transient, Fault::Blocked]), Some(Fault::Blocked));
+        assert_eq!(decisive(&[Fault::Denied, Fault::BadInput, Fault::Stale]), Some(Fault::BadInput));
+        assert_eq!(decisive(&[Fault::Local, Fault::Transient]), Some(Fault::Transient));
+        assert_eq!(decisive(&[Fault::Bug]), Some(Fault::Bug));
+        assert_eq!(decisive(&[]), None);
     }
 }

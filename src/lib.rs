@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
 //! | 1 | [`clock`] | the current time, limited to what every part can handle |
+//! | 1 | [`progress`] | the progress of work that may take a while, reported to whoever shows it |
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
@@ -56,6 +57,7 @@ pub mod path;
 pub mod plan;
 pub mod platform;
 pub mod policy;
+pub mod progress;
 pub mod registry;
 pub mod repo;
 pub mod secret;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use strsim::osa_distance;
+
 /// Returns whether a character acts instead of being shown: control characters, line and paragraph separators, invisible
 /// characters, and those that change the direction of text (Unicode Standard Annex #9, section 2). The joiners of emojis
 /// and Indic scripts are not among them.
@@ -58,6 +60,25 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
+/// Returns the known name that a mistyped one was probably meant to be: the one with the smallest distance, if that is at
+/// most a third of its length. Case, dashes and underscores make no difference.
+pub fn nearest<'k>(known: impl IntoIterator<Item = &'k str>, given: &str) -> Option<&'k str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
+    let wanted = plain(given);
+    let distance = |name: &str| {
+        let name = plain(name);
+        let most = match name.len() {
+            0..=2 => 0,
+            length => (length / 3).max(1),
+        };
+        // Comparing a name with one that is as long as a file would take a while.
+        let is_about_as_long = name.len().abs_diff(wanted.len()) <= most;
+        is_about_as_long.then(|| osa_distance(&name, &wanted)).filter(|distance| *distance <= most)
+    };
+    let near = known.into_iter().filter_map(|name| Some((distance(name)?, name)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
 fn escaped(text: &str, acts: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&acts) {
         return Cow::Borrowed(text);
@@ -92,6 +113,19 @@ mod tests {
         for plain in ["apps/a b.yaml", "größer → 5 ‰", "👩\u{200d}🚀", "עברית", r"C:\n"] {
             assert_eq!(line(plain), plain);
         }
+    }
+
+    #[test]
+    fn of_similar_names_the_nearest_is_meant() {
+        let keys = ["keyFile", "knownHostsFile", "branch", "pushBranch", "url"];
+        assert_eq!(nearest(keys, "keyfile"), Some("keyFile"));
+        assert_eq!(nearest(keys, "key-file"), Some("keyFile"));
+        assert_eq!(nearest(keys, "brnach"), Some("branch"));
+        assert_eq!(nearest(keys, "pushBrunch"), Some("pushBranch"));
+        assert_eq!(nearest(["pushed", "push", "pull"], "pus"), Some("push"));
+        assert_eq!(nearest(keys, "depth"), None);
+        assert_eq!(nearest(keys, &"x".repeat(1_000_000)), None);
+        assert_eq!(nearest(["a", "of"], "b"), None);
     }
 
     #[test]

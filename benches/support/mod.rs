@@ -88,5 +88,6 @@ pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
         committer: person,
         signing: None,
         trust: Default::default(),
+        metrics: Default::default(),
     }
 }

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::cluster::config::ObjectRef;
-use crate::cluster::flux;
-use crate::cluster::pending_rollouts::{ImageChange, RolloutEvent, RolloutOutcome as Rollout};
+use crate::cluster::rollout::{Deployer, ImageChange, RolloutEvent, RolloutOutcome as Rollout};
+use crate::cluster::watch::WatchEvent;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{Moved, Report};
 use crate::fault::{Explain, Fault};
@@ -43,8 +42,8 @@ pub struct EventTracker {
     failures: Sightings,
     stages: StageTracker,
     checks: CheckTracker,
-    /// The Kustomizations that were reported to have failed to apply a commit.
-    failing: BTreeSet<Option<ObjectRef>>,
+    /// The Kustomizations and Applications that were reported to have failed to apply a commit.
+    failing: BTreeSet<Option<Deployer>>,
 }
 
 impl EventTracker {
@@ -64,31 +63,38 @@ impl EventTracker {
         }
     }
 
-    /// Returns the events for an event from Flux.
-    pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
-        let flux::FluxEvent::Rollout(rollout) = event else { return Vec::new() };
-        let RolloutEvent { commit, kustomization, changes, outcome, took } = rollout;
+    /// Returns the events for an event from the watch over the cluster.
+    pub fn rollout_event(&mut self, event: &WatchEvent, at: Timestamp) -> Vec<Event> {
+        let WatchEvent::Rollout(rollout) = event else { return Vec::new() };
+        let RolloutEvent { commit, deployer, changes, outcome, took } = rollout;
         let (what, seconds) = (summary_of(changes), took.as_secs());
-        let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
+        let by = deployer.as_ref().map(|deployer| format!(" by {deployer}")).unwrap_or_default();
+        let name = deployer.as_ref().map(ToString::to_string).unwrap_or_default();
         let (kind, title, detail) = match outcome {
             Rollout::Applied { revision } => {
-                let detail = format!("{by} has applied {revision}");
+                let detail = format!("{name} has applied {revision}");
                 (Kind::Reconciled, format!("{what} was applied after {seconds} s"), detail)
             }
             Rollout::Failed { reason, message } => {
-                (Kind::ReconcileFailed, format!("{what} could not be applied by {by} ({reason})"), message.clone())
+                (Kind::ReconcileFailed, format!("{what} could not be applied{by} ({reason})"), message.clone())
             }
             Rollout::Overdue { state } => {
-                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), state.clone())
+                (Kind::ReconcileFailed, format!("{what} was not applied{by} within {seconds} s"), state.clone())
+            }
+            Rollout::Suspended { state } => {
+                (Kind::ReconcileFailed, format!("{what} was not applied{by}, which is suspended"), state.clone())
+            }
+            Rollout::Unclaimed { state } => {
+                (Kind::ReconcileFailed, format!("{what} is not deployed by anything in the cluster"), state.clone())
             }
             Rollout::Superseded => return Vec::new(),
         };
         let template = self.template(at);
         let mut events = Vec::new();
         if kind == Kind::ReconcileFailed {
-            self.failing.insert(kustomization.clone());
-        } else if self.failing.remove(kustomization) | self.failing.remove(&None) {
-            let title = format!("{by} is applying commits again");
+            self.failing.insert(deployer.clone());
+        } else if self.failing.remove(deployer) | self.failing.remove(&None) {
+            let title = format!("{name} is applying commits again");
             events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         let url = self.link.as_ref().map(|link| link.to(commit));
@@ -260,6 +266,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::agent::sightings::QUIET_PERIOD;
+    use crate::cluster::config::ObjectRef;
+    use crate::cluster::rollout::Product;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Version;
 
@@ -283,6 +291,7 @@ mod tests {
             skipped: skipped.collect(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
@@ -290,6 +299,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
@@ -368,22 +378,23 @@ mod tests {
     fn rollouts_are_reported_and_so_is_recovery() {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
-        let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
-        let mut report_rollout = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
+        let name = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
+        let apps = Deployer { product: Product::Flux, name };
+        let mut report_rollout = |commit: &str, deployer: Option<&Deployer>, outcome: Rollout| {
             let change = ImageChange {
                 image: "ghcr.io/acme/shop".to_owned(),
                 to: "v2".to_owned(),
                 file: "a.yaml".to_owned(),
-                built: None,
+                ..ImageChange::default()
             };
             let rollout = RolloutEvent {
                 commit: commit.to_owned(),
-                kustomization: kustomization.cloned(),
+                deployer: deployer.cloned(),
                 changes: vec![change],
                 outcome,
                 took: Duration::from_secs(12),
             };
-            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(rollout), Timestamp::UNIX_EPOCH);
+            let events = tracker.rollout_event(&WatchEvent::Rollout(rollout), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
         };
         let message = "cannot get sops data key".to_owned();
@@ -396,12 +407,15 @@ mod tests {
         assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
         assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles[1..]);
         let overdue = Rollout::Overdue { state: "nothing".to_owned() };
-        assert_eq!(
-            report_rollout("c0ffee", None, overdue),
-            ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]
-        );
+        assert_eq!(report_rollout("c0ffee", None, overdue), ["reconcile-failed: shop v2 was not applied within 12 s"]);
         assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
         assert!(report_rollout("c0ffee", None, Rollout::Superseded).is_empty());
+        let suspended = Rollout::Suspended { state: "nothing".to_owned() };
+        assert_eq!(
+            report_rollout("c0ffee", Some(&apps), suspended),
+            ["reconcile-failed: shop v2 was not applied by flux-system/apps, which is suspended"]
+        );
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::field::display;
 
-use crate::cluster::flux::{FluxEvent, FluxTask};
-use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Rollout};
+use crate::cluster::rollout::{Product, RolloutEvent, RolloutOutcome as Rollout};
+use crate::cluster::watch::{WatchEvent, WatchPart, WatchTask};
 use crate::cycle::report::{Moved, Report};
 use crate::fault::Explain;
 use crate::image::{Repository, Tag};
@@ -61,15 +61,20 @@ impl Log {
         }
     }
 
-    /// Logs an event from Flux.
-    pub fn rollout_event(&self, event: &FluxEvent) {
+    /// Logs an event from the watch over the cluster.
+    pub fn rollout_event(&self, event: &WatchEvent) {
         match event {
-            FluxEvent::Rollout(event) => log_rollout(event),
-            FluxEvent::Failing(task, error) => {
+            WatchEvent::Rollout(event) => log_rollout(event),
+            WatchEvent::Limited(error) => {
+                tracing::warn!(%error, help = error.help(), "less is known about commits in the cluster");
+            }
+            WatchEvent::Failing(task, error) => {
                 let (cause, help) = (std::error::Error::source(error).map(display), error.help());
                 tracing::error!(%error, cause, help, "{}", describe(*task));
             }
-            FluxEvent::Recovered(task) => tracing::info!(task = task.name(), "Flux can be reached again"),
+            WatchEvent::Recovered(WatchTask { product, part }) => {
+                tracing::info!(task = part.name(), "{product} can be reached again");
+            }
         }
     }
 
@@ -199,29 +204,38 @@ fn excess(count: usize, most: usize) -> Option<usize> {
     count.checked_sub(most).filter(|more| *more > 0)
 }
 
-fn describe(task: FluxTask) -> &'static str {
-    match task {
-        FluxTask::Asking => "cannot notify Flux; it will look by itself after its interval",
-        FluxTask::Watching => "cannot watch Flux apply commits",
+fn describe(task: WatchTask) -> &'static str {
+    match (task.product, task.part) {
+        (Product::Flux, WatchPart::Asking) => "cannot notify Flux; it will look by itself after its interval",
+        (Product::Flux, WatchPart::Watching) => "cannot watch Flux apply commits",
+        (Product::ArgoCd, WatchPart::Asking) => "cannot refresh applications; Argo CD will look by itself",
+        (Product::ArgoCd, WatchPart::Watching) => "cannot watch Argo CD apply commits",
     }
 }
 
 fn log_rollout(event: &RolloutEvent) {
-    let RolloutEvent { commit, kustomization, outcome, .. } = event;
+    let RolloutEvent { commit, deployer, outcome, .. } = event;
     let named = event.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
     let more = excess(event.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
     let images = named.chain(more).collect::<Vec<_>>().join(" ");
-    let kustomization = kustomization.as_ref().map(display);
+    let by = |product| deployer.as_ref().filter(|deployer| deployer.product == product).map(display);
+    let (kustomization, application) = (by(Product::Flux), by(Product::ArgoCd));
     let took_s = event.took.as_secs_f64();
     match outcome {
         Rollout::Applied { revision } => {
-            tracing::info!(%commit, %images, kustomization, %revision, took_s, "commit applied");
+            tracing::info!(%commit, %images, kustomization, application, %revision, took_s, "commit applied");
         }
         Rollout::Failed { reason, message } => {
-            tracing::error!(%commit, %images, kustomization, %reason, %message, took_s, "commit could not be applied");
+            tracing::error!(%commit, %images, kustomization, application, %reason, %message, took_s, "commit could not be applied");
         }
         Rollout::Overdue { state } => {
-            tracing::error!(%commit, %images, kustomization, %state, took_s, "commit not applied in time");
+            tracing::error!(%commit, %images, kustomization, application, %state, took_s, "commit not applied in time");
+        }
+        Rollout::Suspended { state } => {
+            tracing::warn!(%commit, %images, kustomization, application, %state, took_s, "commit not applied while suspended");
+        }
+        Rollout::Unclaimed { state } => {
+            tracing::error!(%commit, %images, %state, took_s, "commit deployed by nothing in the cluster");
         }
         Rollout::Superseded => {
             tracing::info!(%commit, %images, took_s, "commit superseded by a newer one for the same images")

@@ -1,12 +1,14 @@
 //! The observers of outcomes: the log, the metrics, the status page and the notifications. Information flows to them,
 //! never back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::FluxEvent;
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::WatchEvent;
 use crate::fault::Explain;
 use crate::notify::dispatcher::Dispatcher;
 
@@ -77,14 +79,14 @@ impl Observers {
         self.metrics.leadership_changed(leadership);
     }
 
-    /// Flux is now watched, or no longer.
-    pub fn flux_watched(&self, watches_flux: bool) {
-        self.metrics.flux_watched(watches_flux);
-        self.snapshots.flux_watched(watches_flux);
+    /// These products are watched from now on, and no others.
+    pub fn watched(&self, products: &BTreeSet<Product>) {
+        self.metrics.watched(products);
+        self.snapshots.watched(products);
     }
 
-    /// There is an event from Flux.
-    pub fn rollout_event(&mut self, event: &FluxEvent) {
+    /// There is an event from the watch over the cluster.
+    pub fn rollout_event(&mut self, event: &WatchEvent) {
         let at = clock::now();
         self.log.rollout_event(event);
         self.snapshots.rollout_event(event, at);

@@ -45,6 +45,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The labels of failures that are not errors of the cycle.
+    pub const LABELS: [&'static str; 4] = ["deadline", "panic", "stopped", "deposed"];
+
+    /// Returns all labels.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        Fault::ALL.into_iter().map(Fault::label).chain(Failure::LABELS)
+    }
+
     /// Returns a short lowercase name for metrics.
     pub fn label(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cluster;
-use crate::cluster::pending_rollouts::Ancestry;
+use crate::cluster::rollout::Ancestry;
 use crate::fault::Explain;
 use crate::notify::config::Channel;
 use crate::repo::config::Branch;

@@ -80,7 +80,7 @@ impl Agent {
             let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
-            self.rollouts.cycle_ended(&outcome);
+            self.rollouts.cycle_ended(&outcome, &self.runtime).await;
             self.history.cycle_ended(&self.runtime.runner, &outcome);
             self.checks.cycle_ended(&outcome, &self.runtime).await;
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
@@ -107,6 +107,7 @@ impl Agent {
                 return has_waited;
             }
             has_waited = true;
+            self.rollouts.pause();
             self.checks.stop();
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
@@ -242,11 +243,11 @@ impl Agent {
         }
     }
 
-    /// Watches Flux and pods, if the configuration asks for it.
+    /// Watches Flux, Argo CD and pods, if the configuration asks for it.
     async fn watch(&mut self) {
         self.checks.configured(&self.runtime).await;
-        if let Some(watches_flux) = self.rollouts.configured(&self.runtime).await {
-            self.observers.flux_watched(watches_flux);
+        if let Some(products) = self.rollouts.configured(&self.runtime).await {
+            self.observers.watched(&products);
         }
     }
 
@@ -264,6 +265,7 @@ mod tests {
 
     use futures_util::FutureExt;
     use futures_util::future::LocalBoxFuture;
+    use jiff::Timestamp;
     use parking_lot::Mutex;
 
     use crate::agent::config::Config;
@@ -275,6 +277,7 @@ mod tests {
     use crate::cycle::drift::compare::Comparison;
     use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
+    use crate::cycle::history::recent::RecentCommit;
     use crate::cycle::move_log::MoveLog;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
@@ -308,6 +311,10 @@ mod tests {
 
         fn move_log(&self, _known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
             Ok(None)
+        }
+
+        fn recent_commits(&self, _since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
+            Ok(Vec::new())
         }
 
         fn run_cycle(
@@ -363,6 +370,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
@@ -370,6 +378,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::fault::Explain;
 
-use super::metrics::{MEDIA_TYPE, Metrics};
+use super::metrics::Metrics;
+use super::metrics::exposition::Format;
 use super::page::view::View;
 use super::query::{Query, QueryError, Sizes};
 use super::snapshot::SnapshotStore;
@@ -150,8 +151,10 @@ async fn readiness(State(app): State<AppState>) -> Response {
     answer(app.snapshots.readiness())
 }
 
-async fn metrics_text(State(app): State<AppState>) -> Response {
-    ([(header::CONTENT_TYPE, MEDIA_TYPE)], app.metrics.encode()).into_response()
+async fn metrics_text(State(app): State<AppState>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::preferred(accept);
+    ([(header::CONTENT_TYPE, format.media_type())], format.convert(app.metrics.encode())).into_response()
 }
 
 fn answer(state: Result<(), String>) -> Response {

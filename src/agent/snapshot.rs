@@ -1,6 +1,6 @@
 //! The state that the agent shows: updated by the schedule, read by the server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use parking_lot::RwLock;
 
 use crate::clock;
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::{FluxEvent, FluxTask};
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::{WatchEvent, WatchTask};
 use crate::cycle::move_log::MoveLog;
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
@@ -44,10 +45,10 @@ pub struct Snapshot {
     pub rejected_config: Option<(Timestamp, String)>,
     /// Whether this replica leads.
     pub leadership: Leadership,
-    /// Whether Flux is watched.
-    pub watches_flux: bool,
-    /// The current problems with Flux.
-    pub flux_troubles: BTreeMap<FluxTask, String>,
+    /// The products that are watched.
+    pub watched: BTreeSet<Product>,
+    /// The current problems with them.
+    pub watch_troubles: BTreeMap<WatchTask, String>,
     /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
     /// The moves of all fields, once the history of the branch was read.
@@ -76,8 +77,8 @@ impl Default for SnapshotStore {
             is_suspended: false,
             rejected_config: None,
             leadership: Leadership::Leader,
-            watches_flux: false,
-            flux_troubles: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            watch_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
             history: None,
             checks: CheckStatus::default(),
@@ -167,22 +168,24 @@ impl SnapshotStore {
         });
     }
 
-    pub(super) fn flux_watched(&self, watches_flux: bool) {
+    pub(super) fn watched(&self, products: &BTreeSet<Product>) {
         self.change(|snapshot| {
-            snapshot.watches_flux = watches_flux;
-            snapshot.flux_troubles.clear();
+            snapshot.watched.clone_from(products);
+            snapshot.watch_troubles.clear();
         });
     }
 
-    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
+    pub(super) fn rollout_event(&self, event: &WatchEvent, now: Timestamp) {
         self.change(|snapshot| match event {
-            FluxEvent::Rollout(event) => snapshot.status.rollout_event(event, now),
-            FluxEvent::Failing(task, error) => {
+            WatchEvent::Rollout(event) => snapshot.status.rollout_event(event, now),
+            // What is still known is shown; the log has the rest.
+            WatchEvent::Limited(_) => {}
+            WatchEvent::Failing(task, error) => {
                 let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
-                snapshot.flux_troubles.insert(*task, format!("{error}{help}"));
+                snapshot.watch_troubles.insert(*task, format!("{error}{help}"));
             }
-            FluxEvent::Recovered(task) => {
-                snapshot.flux_troubles.remove(task);
+            WatchEvent::Recovered(task) => {
+                snapshot.watch_troubles.remove(task);
             }
         });
     }

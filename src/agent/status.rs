@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
+use crate::cluster::rollout::{Product, RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
@@ -50,16 +50,19 @@ pub struct Notes {
     pub more: usize,
 }
 
-/// The rollout of an image by one Kustomization.
+/// The rollout of an image by one Kustomization or Application.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
-    /// `applied`, `failed` or `overdue`.
+    /// `applied`, `failed`, `overdue`, `suspended` or `unclaimed`.
     pub outcome: &'static str,
     /// The reason, if it was not applied.
     pub detail: Option<String>,
     /// The Kustomization, if there is one.
     pub kustomization: Option<String>,
+    /// The Application of Argo CD, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// The commit that moved the image.
     pub commit: String,
     /// The version that it moved to.
@@ -170,18 +173,22 @@ impl AgentStatus {
         let detail = match &event.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
-            Became::Overdue { state } => Some(state.clone()),
+            Became::Overdue { state } | Became::Suspended { state } | Became::Unclaimed { state } => {
+                Some(state.clone())
+            }
             Became::Superseded => return,
         };
-        let kustomization = event.kustomization.as_ref().map(ToString::to_string);
+        let by = |product| event.deployer.as_ref().filter(|one| one.product == product).map(ToString::to_string);
+        let (kustomization, application) = (by(Product::Flux), by(Product::ArgoCd));
         let rollouts = Arc::make_mut(&mut self.rollouts);
         for change in &event.changes {
             let of_image = rollouts.entry(change.image.clone()).or_default();
-            of_image.retain(|before| before.kustomization != kustomization);
+            of_image.retain(|before| (&before.kustomization, &before.application) != (&kustomization, &application));
             of_image.push(Rollout {
                 outcome: event.outcome.label(),
                 detail: detail.clone(),
                 kustomization: kustomization.clone(),
+                application: application.clone(),
                 commit: event.commit.clone(),
                 to: change.to.clone(),
                 at: now,
@@ -304,6 +311,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 1,
@@ -311,6 +319,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
@@ -372,6 +381,7 @@ mod tests {
             outcome: "applied",
             detail: None,
             kustomization: None,
+            application: None,
             commit: "f00".to_owned(),
             to: "v1".to_owned(),
             at: Timestamp::UNIX_EPOCH,

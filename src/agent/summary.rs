@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::election::Leadership;
+use crate::cluster::rollout::Product;
 use crate::cycle::stages::status::CellStatus;
 use crate::cycle::status::{FieldVersion, HoldStatus, State, StatusReason};
 use crate::image::{Repository, Tag};
@@ -38,6 +39,7 @@ pub struct Summary<'s> {
     cycle_done: Option<Timestamp>,
     failing: Option<&'s str>,
     flux_troubles: Vec<&'s str>,
+    argocd_troubles: Vec<&'s str>,
     /// The number of all images by state, whatever the query.
     counts: BTreeMap<&'static str, usize>,
     /// The number of images that match.
@@ -95,7 +97,8 @@ impl Summary<'_> {
             head: status.done.as_ref().map(|done| done.head.as_str()),
             cycle_done: status.done.as_ref().map(|done| done.at),
             failing: status.failed.as_ref().map(|failed| failed.error.as_str()),
-            flux_troubles: snapshot.flux_troubles.values().map(String::as_str).collect(),
+            flux_troubles: troubles(snapshot, Product::Flux),
+            argocd_troubles: troubles(snapshot, Product::ArgoCd),
             counts: State::ALL.into_iter().map(|state| (state.name(), counts.of(state))).collect(),
             total: selection.total,
             page: query.page,
@@ -125,6 +128,11 @@ impl Summary<'_> {
 }
 
 /// Returns the address of a page, relative to any other.
+fn troubles(snapshot: &Snapshot, product: Product) -> Vec<&str> {
+    let troubles = snapshot.watch_troubles.iter().filter(|(task, _)| task.product == product);
+    troubles.map(|(_, trouble)| trouble.as_str()).collect()
+}
+
 fn address(query: &Query, page: usize) -> String {
     format!("status{}", query.on(page).link())
 }

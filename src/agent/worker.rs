@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -17,6 +18,7 @@ use crate::cycle::drift::compare::Comparison;
 use crate::cycle::drift::digests::Digests;
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::history::recent::RecentCommit;
 use crate::cycle::move_log::MoveLog;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
@@ -46,6 +48,9 @@ pub trait CycleRunner: Send + Sync + 'static {
 
     /// Returns the latest moves of all fields, given those that are known; none before the first cycle. Blocks.
     fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError>;
+
+    /// Returns the commits of the branch that moved image fields since a point in time, oldest first.
+    fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError>;
 
     /// Reads the image fields of a commit that a cycle has ended on.
     fn deployed_tree(&self, commit: CommitId, extent: Extent) -> Result<DeployedTree, CycleError>;
@@ -79,6 +84,10 @@ impl CycleRunner for Engine {
 
     fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
         Engine::move_log(self, known)
+    }
+
+    fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
+        Engine::recent_commits(self, since)
     }
 
     fn deployed_tree(&self, commit: CommitId, extent: Extent) -> Result<DeployedTree, CycleError> {

@@ -11,7 +11,7 @@ use crate::cycle::operations::operation::Operation;
 use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::stage::name::Name;
 
-use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments, reason};
 use super::connect;
 use super::error::CliError;
 use super::output;
@@ -20,7 +20,7 @@ use super::output;
 #[derive(Debug, Args)]
 pub struct SignedArguments {
     /// Reason, recorded in the commit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 
     #[command(flatten)]

@@ -8,28 +8,31 @@ use crate::config::overrides::Overrides;
 
 use super::output::Format;
 
+/// The heading of these options in help texts, which many commands share.
+const CONNECTION: &str = "Connection options";
+
 /// The repository, and the location of its clone.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GitArguments {
     /// Configuration file (tagalong.yaml)
-    #[arg(long, env = "TAGALONG_CONFIG", value_name = "FILE")]
+    #[arg(long, help_heading = CONNECTION, env = "TAGALONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// Infrastructure repository: https://…, ssh://…, user@host:path, or a local path [config: git.url]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = CONNECTION, value_name = "URL")]
     pub git_url: Option<String>,
 
     /// Branch to read and write [config: git.branch, else main]
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(long, help_heading = CONNECTION, value_name = "BRANCH")]
     pub branch: Option<String>,
 
     /// Folder for clones and caches, which is safe to delete [default: $XDG_CACHE_HOME/tagalong, else ~/.cache/tagalong]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = CONNECTION, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
     /// Only these files, relative to the root; ** is supported, and a folder means everything below it; repeatable
     /// [config: git.paths]
-    #[arg(long = "path", value_name = "GLOB")]
+    #[arg(long = "path", help_heading = CONNECTION, value_name = "GLOB")]
     pub paths: Vec<String>,
 
     /// Files with credentials.
@@ -110,10 +113,16 @@ impl ActorArguments {
 const ACTOR_VARIABLES: [&str; 5] =
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CI_PIPELINE_AUTHOR", "CI_COMMIT_AUTHOR", "USER"];
 
+/// Parses a reason, which has to say something.
+pub fn reason(text: &str) -> Result<String, String> {
+    let reason = text.trim();
+    if reason.is_empty() { Err("the reason is empty; the commit records it".to_owned()) } else { Ok(reason.to_owned()) }
+}
+
 /// The output format.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArguments {
     /// Output format
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
 }

@@ -2,11 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry::log::LogFormat;
-
+use super::global::GlobalArguments;
 use super::{
-    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, promote,
-    resume, rollback, run, secrets, set, stages, status, sync, windows,
+    acknowledge, approve, audit, check, completion, demo, disapprove, explain, help, history, hold, images, init, man,
+    plugin, promote, resume, rollback, run, secrets, set, stages, status, sync, version, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -17,19 +16,19 @@ use super::{
 ///
 /// Try `tagalong demo`: it shows the whole loop on this machine, without any configuration.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    version = version::long(),
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Topics: `tagalong help exit-codes`, `tagalong help environment`"
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) entry: Entry,
 
-    /// Log level on stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug [default: info for
-    /// `run`, otherwise warn]
-    #[arg(long, global = true, env = "TAGALONG_LOG", value_name = "LEVEL")]
-    pub(super) log_level: Option<String>,
-
-    /// Format of log lines
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(super) log_format: LogFormat,
+    #[command(flatten)]
+    pub(super) global: GlobalArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +36,9 @@ pub(super) enum Entry {
     #[command(flatten)]
     Command(Box<Command>),
     Plugin(plugin::Arguments),
+    Completion(completion::Arguments),
+    Man(man::Arguments),
+    Help(help::command::Arguments),
 }
 
 #[derive(Debug, Subcommand)]

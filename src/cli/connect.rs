@@ -4,11 +4,12 @@ use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::engine::Engine;
 use crate::cycle::evidence::sources::Evidence;
+use crate::cycle::metrics::ClientMetrics;
 use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::services::Services;
 use crate::forge::client::Forge;
 use crate::registry::client::Client;
-use crate::registry::metrics::RegistryMetrics;
+use crate::repo;
 
 use super::arguments::{GitArguments, KeyArguments};
 use super::error::CliError;
@@ -30,19 +31,20 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 
 /// Builds the engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
-    engine_with_metrics(config, RegistryMetrics::default())
+    engine_with_metrics(config, &ClientMetrics::default())
 }
 
-/// The engine for a configuration, which counts into existing metrics.
-pub fn engine_with_metrics(config: &Config, metrics: RegistryMetrics) -> Result<Engine, CliError> {
+/// Builds an engine that counts into existing metrics.
+pub fn engine_with_metrics(config: &Config, metrics: &ClientMetrics) -> Result<Engine, CliError> {
     let services = Services {
-        registry: Client::with_metrics(config.registry.clone(), metrics)?,
+        registry: Client::with_metrics(config.registry.clone(), metrics.registry.clone())?,
         sources: config.sources.clone(),
         forge: config.forge.clone().map(Forge::new).transpose()?,
         evidence: Evidence::new(config.host.clone().map(Forge::new).transpose()?, config.cluster.clone()),
         secrets: Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets),
     };
     let source = config.tree_config.clone().into_source();
-    let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
+    let repo = repo::config::Config { metrics: metrics.git.clone(), ..config.repo()?.clone() };
+    let (paths, style) = (config.paths.clone(), config.style.clone());
     Ok(Engine::new(repo, paths, config.attempts, style, services, source))
 }

@@ -3,8 +3,10 @@
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::{self, Receiver};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::cycle::error::CycleError;
 use crate::fault::Fault;
@@ -13,9 +15,10 @@ use crate::telemetry::install::install;
 
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
+use super::progress::{self, AboveBar};
 use super::{
-    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin_settings,
-    promote, resume, rollback, run, secrets, set, stages, status, sync, windows,
+    acknowledge, approve, audit, check, completion, demo, disapprove, explain, help, history, hold, images, init, man,
+    plugin_settings, promote, resume, rollback, run, secrets, set, stages, status, sync, terminal, windows,
 };
 
 /// Runs a command and returns its exit code.
@@ -30,8 +33,14 @@ pub fn main(cli: Cli) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, CliError> {
+    let global = cli.global;
+    global.color.apply();
+    terminal::set_quiet(global.quiet);
     let command = match cli.entry {
         Entry::Command(command) => *command,
+        Entry::Completion(arguments) => return completion::run(&arguments, Cli::command()),
+        Entry::Man(arguments) => return man::run(&arguments, Cli::command()),
+        Entry::Help(arguments) => return help::command::run(&arguments, Cli::command()),
         Entry::Plugin(_) => {
             let prepared = plugin_settings::prepare(std::env::vars_os())?;
             // The files that the command line refers to exist until the command has ended.
@@ -42,9 +51,11 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Run(_) => "info",
         _ => "warn",
     };
-    let level = cli.log_level.as_deref().unwrap_or(default);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    let traces = install(cli.log_format, level, runtime.handle())?;
+    // The agent shows what it does in its log.
+    let listener = if matches!(command, Command::Run(_)) { None } else { progress::layer() };
+    let writer = BoxMakeWriter::new(|| AboveBar);
+    let traces = install(global.log_format, global.directives(default), writer, listener, runtime.handle())?;
     let ended = run_in_thread(command, runtime.handle().clone())?;
     let end = runtime.block_on(async {
         tokio::select! {
@@ -52,6 +63,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             hang = watchdog::hang() => Err(CycleError::from(hang).into()),
         }
     });
+    progress::end();
     traces.end();
     // An aborted cycle may still be waiting for a server that never responds; the process does not wait for it.
     runtime.shutdown_background();

@@ -61,6 +61,14 @@ pub enum CliError {
     NoVersion(String),
     #[error("`{one}` and `{other}` are different versions of the same image")]
     ConflictingVersions { one: String, other: String },
+    /// No policy governs the image.
+    #[error("no policy governs {image}")]
+    NotGoverned { image: Repository },
+    /// There is no help for a word.
+    #[error("there is no command or topic `{word}`")]
+    NoHelp { word: String, near: Option<String> },
+    #[error("--watch needs a terminal")]
+    WatchNeedsTerminal,
     /// A file or folder below `--dir` cannot be used.
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
@@ -88,6 +96,9 @@ impl Explain for CliError {
             | CliError::Flag { .. }
             | CliError::Setting { .. }
             | CliError::Settings(_)
+            | CliError::NotGoverned { .. }
+            | CliError::NoHelp { .. }
+            | CliError::WatchNeedsTerminal
             | CliError::Reference { .. }
             | CliError::Tag { .. }
             | CliError::RollbackVersion { .. }
@@ -114,6 +125,10 @@ impl Explain for CliError {
             CliError::RollbackVersion { image, .. } => {
                 Some(format!("use `{image}` to return to its previous version, or `{image} --to TAG` to choose one"))
             }
+            CliError::NotGoverned { image } => Some(format!("`tagalong explain {image}` shows its fields and why")),
+            CliError::NoHelp { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
+            CliError::NoHelp { near: None, .. } => Some("`tagalong help` lists all commands and topics".to_owned()),
+            CliError::WatchNeedsTerminal => Some("in scripts, run the command again instead".to_owned()),
             CliError::NoVersion(text) => Some(format!("use {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::ConflictingVersions { .. } => Some("pass only one of them".to_owned()),
             CliError::Exists { .. } => {
@@ -165,12 +180,15 @@ fn rendered(error: &dyn Explain) -> String {
     for line in error.to_string().lines() {
         text.push_str(&format!("{red}error:{red:#} {}\n", safe(line)));
     }
+    let mut said = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let message = cause.to_string();
-        for line in message.lines() {
+        let is_new = !said.contains(&message);
+        for line in message.lines().filter(|_| is_new) {
             text.push_str(&format!("{red}cause:{red:#} {}\n", safe(line)));
         }
+        said = message;
         source = cause.source();
     }
     if let Some(help) = error.help() {

@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
+use anstyle::Style;
 use clap::Args;
 
 use crate::cycle::explain::{ExplainedField, Explanation, explain};
 use crate::cycle::stage_gates::{ExplainedStage, GateState, StageGate};
+use crate::fault::Fault;
 use crate::stage::name::Name;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
+use super::outcome;
 use super::output::{self, Format};
-use super::status;
 
 /// Explain step by step why the fields of an image did or did not move
 ///
@@ -20,6 +22,8 @@ use super::status;
 /// order of the rest, holds, the results of the gates, and the outcome for each field. For an image in stages, it shows what
 /// each stage holds, and every condition for the release that comes next, with its evidence. Queries the registry and the
 /// git server, and changes nothing.
+///
+/// Exits with 5 if a registry could not be reached.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong explain ghcr.io/org/app --config tagalong.yaml\n  tagalong explain ghcr.io/org/app --stage live"
@@ -40,6 +44,8 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
+/// The style of titles.
+const TITLE: Style = Style::new().bold();
 /// At most this many tags are shown in text; JSON has all of them.
 const SHOWN: usize = 10;
 
@@ -52,11 +58,12 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Json => output::print_json(&story)?,
         Format::Text => output::print(&text(&story))?,
     }
-    Ok(ExitCode::SUCCESS)
+    let fault = story.is_incomplete.then_some(Fault::Transient);
+    Ok(ExitCode::from(fault.map_or(0, Fault::exit_code)))
 }
 
 fn text(story: &Explanation) -> String {
-    let mut text = format!("{}\n\nfields\n", story.image);
+    let mut text = format!("{TITLE}{}{TITLE:#}\n\n{TITLE}fields{TITLE:#}\n", story.image);
     let mut say = |line: String| text.push_str(&format!("  {}\n", output::safe(&line)));
     for field in &story.fields {
         let shadow = field.shadowed_by.as_ref().map(|by| format!(", overridden by {by}")).unwrap_or_default();
@@ -81,7 +88,7 @@ fn text(story: &Explanation) -> String {
         add_section(&mut text, "registry", [error.clone()]);
     }
     let image = story.image.to_string();
-    add_section(&mut text, "holds", story.holds.iter().map(|held| status::hold(&image, held)));
+    add_section(&mut text, "holds", story.holds.iter().map(|held| outcome::hold(&image, held)));
     let gates = story.gates.iter().map(|gate| {
         let end = if gate.passed { "passed" } else { "refused" };
         format!("{} {end}: {}", gate.version, gate.detail)
@@ -97,7 +104,7 @@ fn text(story: &Explanation) -> String {
 fn add_section(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_some() {
-        text.push_str(&format!("\n{title}\n"));
+        text.push_str(&format!("\n{TITLE}{title}{TITLE:#}\n"));
         lines.for_each(|line| text.push_str(&format!("  {}\n", output::safe(&line))));
     }
 }

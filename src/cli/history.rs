@@ -13,7 +13,8 @@ use crate::stage::name::Name;
 use super::arguments::GitArguments;
 use super::connect;
 use super::error::CliError;
-use super::{history_figures, output};
+use super::table::{self, Cell, Column, Table};
+use super::{history_figures, outcome, output};
 
 /// List every move of every image field: when, from, to, by whom, why, and what proved it
 ///
@@ -48,7 +49,7 @@ pub struct Arguments {
     git: GitArguments,
 
     /// Output format
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     output: Format,
 }
 
@@ -74,7 +75,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         match arguments.output {
             Format::Json => output::print_json(&replayed.found)?,
             Format::Csv => output::print(&history_figures::csv(&replayed.found)?)?,
-            Format::Text => output::print(&history_figures::text(&replayed.found))?,
+            Format::Text => {
+                output::print(&history_figures::text(&replayed.found))?;
+                table::print(&history_figures::table(&replayed.found), "")?;
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -83,7 +87,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     match arguments.output {
         Format::Json => output::print_json(&replayed.found)?,
         Format::Csv => output::print(&csv(&replayed.found)?)?,
-        Format::Text => output::print(&text(&replayed.found))?,
+        Format::Text if replayed.found.is_empty() => output::print("no field has moved\n")?,
+        Format::Text => {
+            let moves = outcome::plural(replayed.found.len(), "move", "moves");
+            table::print(&table(&replayed.found), &format!("{moves}\n"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,12 +103,21 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
     parsed.ok_or_else(|| "write a date such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z".to_owned())
 }
 
-fn text(entries: &[HistoryEntry]) -> String {
-    if entries.is_empty() {
-        return "no field has moved\n".to_owned();
+fn table(entries: &[HistoryEntry]) -> Table {
+    let mut table = Table::new(vec![
+        Column::word("WHEN"),
+        Column::word("STAGE").rank(1),
+        Column::name("IMAGE"),
+        Column::word("FROM"),
+        Column::word("TO"),
+        Column::word("ACT"),
+        Column::name("WHO").rank(2),
+        Column::prose("WHY"),
+    ]);
+    for entry in entries {
+        table.add(row(entry).into_iter().map(Cell::from).collect());
     }
-    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
-    output::table(&["WHEN", "STAGE", "IMAGE", "FROM", "TO", "ACT", "WHO", "WHY"], &rows)
+    table
 }
 
 /// Returns the row of a move in a table.

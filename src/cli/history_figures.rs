@@ -1,17 +1,17 @@
 //! `tagalong history --figures`: how often and how fast versions are deployed and taken back, as text and as CSV.
 
-use crate::plan::figures::{Durations, Figures, Week};
+use crate::plan::figures::{Durations, Figures};
 use crate::text::duration;
 
 use super::error::CliError;
-use super::output;
+use super::table::{Cell, Column, Table};
 
-/// Returns the figures for people.
+/// Returns the figures of the whole time for people.
 pub fn text(figures: &Figures) -> String {
     let Figures { deployments, deployments_per_week, lead_time, taken_back, time_to_restore, .. } = figures;
     let rate = figures.change_failure_rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
     let since = figures.since.strftime("%Y-%m-%d %H:%M");
-    let mut text = format!(
+    format!(
         "since {since} UTC\n\n\
          deployments      {deployments}, {deployments_per_week:.1} a week\n\
          lead time        {}\n\
@@ -19,14 +19,18 @@ pub fn text(figures: &Figures) -> String {
          time to restore  {}\n\n",
         durations(lead_time, " from build to commit"),
         durations(time_to_restore, ""),
-    );
-    let row = |week: &Week| {
+    )
+}
+
+/// Returns the figures of each week.
+pub fn table(figures: &Figures) -> Table {
+    let mut table = Table::new(["WEEK", "DEPLOYMENTS", "TAKEN BACK", "LEAD TIME"].map(Column::word).into());
+    for week in &figures.weeks {
         let lead = week.lead_time_seconds.map_or_else(|| "-".to_owned(), duration);
-        vec![week.week.to_string(), week.deployments.to_string(), week.taken_back.to_string(), lead]
-    };
-    let rows: Vec<Vec<String>> = figures.weeks.iter().map(row).collect();
-    text.push_str(&output::table(&["WEEK", "DEPLOYMENTS", "TAKEN BACK", "LEAD TIME"], &rows));
-    text
+        let cells = [week.week.to_string(), week.deployments.to_string(), week.taken_back.to_string(), lead];
+        table.add(cells.map(Cell::from).into());
+    }
+    table
 }
 
 fn durations(all: &Durations, of_what: &str) -> String {

@@ -7,13 +7,15 @@ use clap::Args;
 use crate::cycle::operations::hold::Hold;
 use crate::cycle::operations::operation::Operation;
 use crate::cycle::operations::terms::{Attribution, Mode};
+use crate::cycle::report::Report;
 use crate::image::Reference;
 use crate::plan::trailer::Target;
 
-use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments, reason};
 use super::connect;
 use super::error::CliError;
-use super::output;
+use super::outcome;
+use super::output::{self, Format};
 
 /// An image to hold or resume, and the reason.
 #[derive(Debug, Args)]
@@ -23,7 +25,7 @@ pub struct HoldArguments {
     image: String,
 
     /// Reason, recorded in the commit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 
     #[command(flatten)]
@@ -53,7 +55,8 @@ pub struct Arguments {
 /// Holds.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let (arguments, (target, by)) = (&arguments.hold, arguments.hold.request()?);
-    arguments.push(&Hold { target, by }).await
+    let report = arguments.push(&Hold { target: target.clone(), by }).await?;
+    arguments.finish(&report, || outcome::tell_held(&target, &arguments.reason, &report))
 }
 
 impl HoldArguments {
@@ -64,10 +67,18 @@ impl HoldArguments {
     }
 
     /// Carries it out.
-    pub async fn push(&self, operation: &dyn Operation) -> Result<ExitCode, CliError> {
+    pub async fn push(&self, operation: &dyn Operation) -> Result<Report, CliError> {
         let config = connect::configuration(&self.git)?;
-        let report = connect::engine(&config)?.run(operation, Mode::Push).await?;
-        output::finish(&report, Mode::Push, &output::commit(&report), self.output.output)
+        Ok(connect::engine(&config)?.run(operation, Mode::Push).await?)
+    }
+
+    /// Prints the result, and has people told what it means.
+    pub fn finish(&self, report: &Report, tell: impl Fn()) -> Result<ExitCode, CliError> {
+        let code = output::finish(report, Mode::Push, &output::commit(report), self.output.output)?;
+        if self.output.output == Format::Text {
+            tell();
+        }
+        Ok(code)
     }
 }
 

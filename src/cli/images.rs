@@ -1,5 +1,6 @@
 //! `tagalong images`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use super::connect;
 use super::error::CliError;
 use super::images_verify;
 use super::inventory::inventory;
+use super::outcome;
 use super::output::{self, Format};
+use super::table::{self, Cell, Column, MINOR, NOTHING, Table};
 
 /// List every image field and the policy that governs it
 ///
@@ -80,7 +83,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let rows: Vec<Row> = inventory.fields.iter().map(|located| row(located.clone(), &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
-        Format::Text => output::print(&text(&rows))?,
+        Format::Text => table::print(&table(&rows), &summary(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,26 +107,50 @@ fn row(located: Located, policies: &PolicySet) -> Row {
     }
 }
 
-fn text(rows: &[Row]) -> String {
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(vec![
+        Column::name("FILE"),
+        Column::name("FIELD").rank(2),
+        Column::name("IMAGE"),
+        Column::word("VERSION"),
+        Column::name("POLICY").rank(3),
+        Column::name("OVERRIDDEN BY").rank(1),
+        Column::name("NAMED IN").rank(1),
+    ]);
     let has_names_elsewhere = rows.iter().any(|row| row.named_in.is_some());
-    let cells = |row: &Row| {
-        let digest =
-            row.digest.as_ref().map(|digest| format!("@{}", digest.as_str().chars().take(14).collect::<String>()));
-        let version =
-            format!("{}{}", row.tag.as_ref().map(Tag::as_str).unwrap_or_default(), digest.unwrap_or_default());
-        let mut cells = vec![
-            format!("{}:{}", row.file, row.line),
-            row.path.clone(),
-            row.image.to_string(),
-            if version.is_empty() { "-".to_owned() } else { version },
-            row.policy.clone().unwrap_or_else(|| "-".to_owned()),
-            row.shadowed_by.clone().unwrap_or_else(|| "-".to_owned()),
+    for row in rows {
+        let optional = |text: Option<&str>| Cell::from(text.unwrap_or(NOTHING));
+        let cells = vec![
+            Cell::from(format!("{}:{}", row.file, row.line)),
+            Cell::from(row.path.as_str()),
+            Cell::from(row.image.as_str()),
+            version(row),
+            optional(row.policy.as_deref()),
+            optional(row.shadowed_by.as_deref()),
+            if has_names_elsewhere { optional(row.named_in.as_deref()) } else { Cell::from("") },
         ];
-        cells.extend(has_names_elsewhere.then(|| row.named_in.as_deref().unwrap_or("-").to_owned()));
-        cells
-    };
-    let mut head = vec!["FILE", "FIELD", "IMAGE", "VERSION", "POLICY", "OVERRIDDEN BY"];
-    head.extend(has_names_elsewhere.then_some("NAMED IN"));
-    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    output::table(&head, &rows)
+        let is_inert = row.shadowed_by.is_some();
+        table.add(cells.into_iter().map(|cell| if is_inert { cell.styled(MINOR) } else { cell }).collect());
+    }
+    table
+}
+
+fn version(row: &Row) -> Cell {
+    let digest = row.digest.as_ref().map(|digest| format!("@{}", digest.as_str().chars().take(14).collect::<String>()));
+    let digest = digest.unwrap_or_default();
+    match &row.tag {
+        Some(tag) => Cell::from(format!("{tag}{digest}")).or_brief(format!("{}{digest}", tag.short())),
+        None if digest.is_empty() => Cell::from(NOTHING),
+        None => Cell::from(digest),
+    }
+}
+
+/// Returns how many fields and images there are, and how many no policy governs.
+fn summary(rows: &[Row]) -> String {
+    let images: BTreeSet<&Repository> = rows.iter().map(|row| &row.image).collect();
+    let free = rows.iter().filter(|row| row.policy.is_none() && row.shadowed_by.is_none()).count();
+    let fields = outcome::plural(rows.len(), "field", "fields");
+    let images = outcome::plural(images.len(), "image", "images");
+    let free = if free > 0 { format!(", {free} without a policy") } else { String::new() };
+    format!("{fields} of {images}{free}\n")
 }

@@ -16,6 +16,7 @@ use super::connect;
 use super::error::CliError;
 use super::inventory::inventory;
 use super::output::{self, Format};
+use super::table::{self, BAD, Cell, Column, GOOD, NOTHING, Table, WAITING};
 
 /// Prove that every deployed image can still be pulled
 ///
@@ -60,30 +61,50 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let verdict = Verdict { images, ok, broken, unknown };
     match arguments.output.output {
         Format::Json => output::print_json(&verdict)?,
-        Format::Text => output::print(&text(&verdict))?,
+        Format::Text => {
+            let Verdict { ok, broken, unknown, .. } = &verdict;
+            table::print(&table(&verdict), &format!("{ok} ok, {broken} broken, {unknown} unknown\n"))?;
+        }
     }
-    Ok(match (broken, unknown) {
-        (0, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(Fault::Transient.exit_code()),
-        _ => ExitCode::from(Fault::Blocked.exit_code()),
-    })
+    let faults = [(broken > 0).then_some(Fault::Blocked), (unknown > 0).then_some(Fault::Transient)];
+    Ok(ExitCode::from(Fault::decisive(faults.into_iter().flatten()).map_or(0, Fault::exit_code)))
 }
 
-fn text(verdict: &Verdict) -> String {
-    let cells = |image: &Deployed| {
-        let status = match (image.status, &image.warning) {
-            (Status::Ok, Some(_)) => "warning",
-            (Status::Ok, None) => "ok",
-            (Status::Broken, _) => "broken",
-            (Status::Unknown, _) => "unknown",
+/// Makes the table, with the images first that need attention.
+fn table(verdict: &Verdict) -> Table {
+    let mut table = Table::new(vec![
+        Column::word("STATUS"),
+        Column::name("IMAGE"),
+        Column::word("VERSION"),
+        Column::name("WHERE").rank(1),
+        Column::prose("WHY"),
+    ]);
+    let rank = |image: &&Deployed| match (image.status, &image.warning) {
+        (Status::Broken, _) => 0,
+        (Status::Unknown, _) => 1,
+        (Status::Ok, Some(_)) => 2,
+        (Status::Ok, None) => 3,
+    };
+    let mut images: Vec<&Deployed> = verdict.images.iter().collect();
+    images.sort_by_key(rank);
+    for image in images {
+        let (status, style) = match (image.status, &image.warning) {
+            (Status::Ok, Some(_)) => ("warning", WAITING),
+            (Status::Ok, None) => ("ok", GOOD),
+            (Status::Broken, _) => ("broken", BAD),
+            (Status::Unknown, _) => ("unknown", BAD),
         };
         let version = Version { tag: image.tag.clone(), digest: image.digest.clone() };
-        let version = if version.is_empty() { "-".to_owned() } else { version.to_string() };
+        let version = if version.is_empty() { NOTHING.to_owned() } else { version.to_string() };
+        let brief = image.tag.as_ref().map_or(version.clone(), |tag| tag.short().to_owned());
         let details: Vec<&str> = image.detail.iter().chain(&image.warning).map(String::as_str).collect();
-        vec![status.to_owned(), image.image.to_string(), version, image.places.join(", "), details.join("; ")]
-    };
-    let rows: Vec<Vec<String>> = verdict.images.iter().map(cells).collect();
-    let Verdict { ok, broken, unknown, .. } = verdict;
-    let table = output::table(&["STATUS", "IMAGE", "VERSION", "WHERE", "WHY"], &rows);
-    format!("{table}{ok} ok, {broken} broken, {unknown} unknown\n")
+        table.add(vec![
+            Cell::from(status).styled(style),
+            Cell::from(image.image.as_str()),
+            Cell::from(version).or_brief(brief),
+            Cell::from(image.places.join(", ")),
+            Cell::from(details.join("; ")),
+        ]);
+    }
+    table
 }

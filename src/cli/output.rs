@@ -5,7 +5,6 @@ use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -16,6 +15,7 @@ use crate::plan::skip::{Reason, Skipped};
 use crate::text;
 
 use super::error::CliError;
+use super::progress;
 
 /// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -28,6 +28,7 @@ pub enum Format {
 
 /// Prints text. Colours are removed unless stdout is a terminal.
 pub fn print(text: &str) -> Result<(), CliError> {
+    progress::end();
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Stdout)
 }
@@ -98,39 +99,12 @@ pub fn commit(report: &Report) -> String {
     format!("{}\n", report.commit.map_or_else(|| "up to date".to_owned(), |id| id.to_string()))
 }
 
-/// Returns a progress bar on stderr, which is hidden unless that is a terminal.
-pub fn progress_bar(what: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}} of {{len}} {what}"));
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// The longest text that is shown in a line or a cell, in characters. JSON has all of it.
 const MAX_TEXT: usize = 1_000;
 
 /// Makes foreign text safe to show in a line.
 pub fn safe(text: &str) -> String {
     text::cut(&text::line(text), MAX_TEXT).into_owned()
-}
-
-/// Formats rows as aligned columns. The cells may be foreign text.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| safe(cell)).collect()).collect();
-    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    let mut text = line(&mut header.iter().copied());
-    for row in &rows {
-        text.push_str(&line(&mut row.iter().map(String::as_str)));
-    }
-    text
 }
 
 /// Formats all changes as a unified diff, as git prints it. On a terminal, lines are escaped; elsewhere they are exact, so
@@ -212,19 +186,5 @@ mod tests {
         let header = "--- a/a\\u{1b}.yaml\n+++ b/a\\u{1b}.yaml\n@@ -1 +1 @@\n";
         assert_eq!(shown, format!("{header}-a: 1\\r\n+a: \\u{{1b}}[8m2\\r\n"));
         assert!(diff_for(&[change], false).contains("+a: \x1b[8m2\r"));
-    }
-
-    #[test]
-    fn foreign_text_stays_in_its_line_and_is_cut() {
-        let rows = vec![vec!["a\nb\x1b[2J".to_owned(), "é".repeat(2_000)]];
-        let text = table(&["X", "Y"], &rows);
-        assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.contains(r"a\nb\u{1b}[2J") && text.ends_with("é…\n") && text.chars().count() < 3_000, "{text}");
-    }
-
-    #[test]
-    fn columns_are_aligned() {
-        let rows = vec![vec!["a".to_owned(), "é".to_owned(), "1".to_owned()]];
-        assert_eq!(table(&["FILE", "X", "N"], &rows), "FILE  X  N\na     é  1\n");
     }
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 use tempfile::TempDir;
 
-use crate::config::reader::is_near;
 use crate::secret::Secret;
+use crate::text::nearest;
 
 use super::command_line::Cli;
 use super::error::CliError;
@@ -56,6 +56,10 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
     for (name, value) in &settings {
         let (argument, is_content) = argument(command, name)?;
         let values = match argument.get_action() {
+            ArgAction::Count => match value.expose().parse::<u8>() {
+                Ok(times) => vec![None; times.into()],
+                Err(_) => return Err(wrong(name, format!("expected a number, found `{}`", value.expose()))),
+            },
             ArgAction::SetTrue => match value.expose().as_str() {
                 "true" => vec![None],
                 "false" => Vec::new(),
@@ -108,7 +112,7 @@ fn argument<'c>(command: &'c Command, setting: &str) -> Result<(&'c Arg, bool), 
         return Ok((argument, true));
     }
     let known: Vec<String> = all().map(name_of).collect();
-    let hint = match known.iter().find(|known| is_near(known, setting)) {
+    let hint = match nearest(known.iter().map(String::as_str), setting) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("expected one of {}", known.join(", ")),
     };
@@ -238,7 +242,7 @@ mod tests {
             refused(&[image, ("PLUGIN_GITURL", "x")]),
             "PLUGIN_GITURL: `set` has no such setting; did you mean `git_url`?"
         );
-        assert!(refused(&[image, ("PLUGIN_COLOUR", "x")]).contains("expected one of images, dir, "));
+        assert!(refused(&[image, ("PLUGIN_FLAVOUR", "x")]).contains("expected one of images, dir, "));
         assert!(refused(&[image, ("PLUGIN_DRY_RUN", "yes")]).contains("expected true or false, found `yes`"));
         assert!(
             refused(&[("PLUGIN_COMMAND", "plugin")])

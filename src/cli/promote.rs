@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::plan::skip::{Reason, Skipped};
 use crate::stage::name::Name;
 
-use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments, reason};
 use super::connect;
 use super::error::CliError;
 use super::output::{self, Format, safe};
@@ -49,7 +49,7 @@ pub struct Arguments {
     skip: Vec<Skip>,
 
     /// Reason, recorded in the commit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: Option<String>,
 
     #[command(flatten)]

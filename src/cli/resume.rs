@@ -8,6 +8,7 @@ use crate::cycle::operations::resume::Resume;
 
 use super::error::CliError;
 use super::hold::HoldArguments;
+use super::outcome;
 
 /// Resume automatic updates of an image, or to one of its tags
 ///
@@ -23,5 +24,6 @@ pub struct Arguments {
 /// Resumes.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let (target, by) = arguments.hold.request()?;
-    arguments.hold.push(&Resume { target, by }).await
+    let report = arguments.hold.push(&Resume { target: target.clone(), by }).await?;
+    arguments.hold.finish(&report, || outcome::tell_resumed(&target, &report))
 }

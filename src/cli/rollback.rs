@@ -10,10 +10,11 @@ use crate::image::chart::tag_of;
 use crate::image::{Repository, Tag};
 use crate::stage::name::Name;
 
-use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments, reason};
 use super::connect;
 use super::error::CliError;
-use super::output;
+use super::outcome;
+use super::output::{self, Format};
 
 /// Roll an image back to its previous tag, and hold the tag that it leaves
 ///
@@ -40,7 +41,7 @@ pub struct Arguments {
     stage: Option<Name>,
 
     /// Reason, recorded in the commit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 
     #[command(flatten)]
@@ -78,5 +79,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
     let operation = RollBack { image, to, stage: arguments.stage, by };
     let report = connect::engine(&config)?.run(&operation, mode).await?;
-    output::finish(&report, mode, &output::commit(&report), arguments.output.output)
+    let code = output::finish(&report, mode, &output::commit(&report), arguments.output.output)?;
+    if arguments.output.output == Format::Text {
+        outcome::tell_rolled_back(&report, mode);
+    }
+    Ok(code)
 }

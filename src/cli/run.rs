@@ -15,7 +15,7 @@ use crate::agent::signals::Signals;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
 use crate::cluster::election::LeaderElector;
-use crate::registry::metrics::RegistryMetrics;
+use crate::cycle::metrics::ClientMetrics;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
@@ -46,10 +46,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let signals = Signals::default();
     forward(&signals)?;
     let observers = Observers::default();
-    let (again, metrics) = (arguments.git.clone(), observers.metrics.registry.clone());
-    let load = move || runtime(&again, metrics.clone()).map_err(|error| -> LoadError { Box::new(error) });
+    let (again, metrics) = (arguments.git.clone(), observers.metrics.clients.clone());
+    let load = move || runtime(&again, &metrics).map_err(|error| -> LoadError { Box::new(error) });
     let loader = ConfigLoader::new(arguments.git.config.clone(), Box::new(load));
-    let runtime = runtime(&arguments.git, observers.metrics.registry.clone())?;
+    let runtime = runtime(&arguments.git, &observers.metrics.clients)?;
     let elector = match &runtime.cluster.election {
         Some(election) => LeaderElector::start(Cluster::find().await?, election),
         None => LeaderElector::without_election(),
@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 }
 
 /// Builds everything that the current configuration asks for.
-fn runtime(arguments: &GitArguments, metrics: RegistryMetrics) -> Result<Runtime, CliError> {
+fn runtime(arguments: &GitArguments, metrics: &ClientMetrics) -> Result<Runtime, CliError> {
     let config = connect::configuration(arguments)?;
     let engine = connect::engine_with_metrics(&config, metrics)?;
     let repo = config.repo()?.clone();

@@ -22,11 +22,12 @@ use crate::plan::decide::{self, RequestError};
 use crate::plan::gate;
 use crate::stage::name::Name;
 
-use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments, reason};
 use super::connect;
 use super::error::CliError;
 use super::folder::Folder;
-use super::output;
+use super::outcome;
+use super::output::{self, Format};
 
 /// Write exactly these references; what CI runs after a build
 ///
@@ -82,7 +83,7 @@ pub struct Arguments {
     stage: Option<Name>,
 
     /// Reason, recorded in the commit
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: Option<String>,
 
     #[command(flatten)]
@@ -114,7 +115,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         by: Attribution { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
     };
     let report = engine.run(&operation, mode).await?;
-    output::finish(&report, mode, &output::commit(&report), arguments.output.output)
+    let code = output::finish(&report, mode, &output::commit(&report), arguments.output.output)?;
+    if arguments.output.output == Format::Text {
+        outcome::tell_moves("set", &report, mode);
+    }
+    Ok(code)
 }
 
 /// Parses the arguments, which must be one reference per image.
@@ -189,10 +194,12 @@ fn in_folder(
         skipped: Vec::new(),
         proposes: Default::default(),
         unrecorded: Vec::new(),
+        inventory: Default::default(),
         attempts: 0,
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
         images: Vec::new(),
+        holds: Vec::new(),
         stages: StageReport::default(),
         changes: changes.into(),
         notes,

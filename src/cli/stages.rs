@@ -13,6 +13,8 @@ use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::output::{self, Format, safe};
+use super::table::{Cell, Column, NOTHING, Table};
+use super::terminal;
 
 /// Show what each stage holds, and what comes next
 ///
@@ -46,15 +48,14 @@ fn text(board: &[CellStatus], now: Timestamp) -> String {
     }
     let (stages, releases) = status::table(board);
     let names = stages.iter().map(|stage| stage.as_str().to_uppercase());
-    let header: Vec<String> = std::iter::once("RELEASE".to_owned()).chain(names).collect();
     let all: Vec<&str> = releases.keys().copied().collect();
-    let row = |(release, cells): (&&str, &Vec<&CellStatus>)| {
+    let mut table = Table::new(std::iter::once(Column::name("RELEASE")).chain(names.map(Column::word)).collect());
+    for (release, cells) in &releases {
         let held = |stage: &&Name| cells.iter().find(|cell| cell.stage == **stage).map(|cell| held(cell, now));
-        let cells = stages.iter().map(|stage| held(stage).unwrap_or_else(|| "-".to_owned()));
-        std::iter::once(short(release, &all).to_owned()).chain(cells).collect()
-    };
-    let rows: Vec<Vec<String>> = releases.iter().map(row).collect();
-    let mut text = output::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
+        let cells = stages.iter().map(|stage| Cell::from(held(stage).unwrap_or_else(|| NOTHING.to_owned())));
+        table.add(std::iter::once(Cell::from(short(release, &all))).chain(cells).collect());
+    }
+    let mut text = table.render(terminal::width());
     let next = board.iter().filter_map(|cell| Some((cell, cell.next.as_ref()?)));
     let lines: String = next
         .map(|(cell, next)| format!("{}: {}: {}\n", safe(short(&cell.release, &all)), cell.stage, coming(next)))

@@ -8,11 +8,12 @@ use crate::cycle::operations::follow::Follow;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::fault::Fault;
-use crate::plan::skip::Reason;
+use crate::plan::skip::{Reason, Skipped};
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
+use super::outcome;
 use super::output::{self, Format};
 
 /// Run one cycle of the agent, then exit
@@ -57,21 +58,19 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 }
 
 fn text(report: &Report, mode: Mode) -> String {
-    let mut text = output::summary(report);
-    if mode == Mode::DryRun {
-        text.push_str(&output::diff(&report.changes));
-        return text;
+    let text = output::summary(report);
+    match (mode, report.commit) {
+        (Mode::DryRun, _) if !report.changes.is_empty() => format!("{text}{}", output::diff(&report.changes)),
+        (_, None) if report.updates.is_empty() => format!("{text}{}\n", outcome::nothing_moved(report)),
+        _ => format!("{text}{}", output::commit(report)),
     }
-    format!("{text}{}", output::commit(report))
 }
 
 fn exit_code(report: &Report) -> u8 {
-    let any = |reasons: &[Reason]| report.skipped.iter().any(|skipped| reasons.contains(&skipped.reason));
-    if any(&[Reason::BlockedImage, Reason::BlockedSecret]) {
-        Fault::Blocked.exit_code()
-    } else if any(&[Reason::RegistryError]) {
-        Fault::Transient.exit_code()
-    } else {
-        0
-    }
+    let fault = |skipped: &Skipped| match skipped.reason {
+        Reason::BlockedImage | Reason::BlockedSecret => Some(Fault::Blocked),
+        Reason::RegistryError => Some(Fault::Transient),
+        _ => None,
+    };
+    Fault::decisive(report.skipped.iter().filter_map(fault)).map_or(0, Fault::exit_code)
 }

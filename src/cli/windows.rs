@@ -15,6 +15,7 @@ use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::output::{self, Format};
+use super::table::{self, Cell, Column, GOOD, Table, WAITING};
 
 /// Show which deployment windows are open, and what comes next
 ///
@@ -79,7 +80,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     match arguments.output.output {
         Format::Json => output::print_json(&windows)?,
         Format::Text if windows.is_empty() => output::print("no windows are defined\n")?,
-        Format::Text => output::print(&text(&windows))?,
+        Format::Text => table::print(&table(&windows), "")?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,15 +109,26 @@ fn state(at: Timestamp, state: State, zone: &TimeZone) -> StateJson {
     }
 }
 
-fn text(windows: &[WindowJson]) -> String {
-    let row = |name: &str, from: &StateJson| {
-        let (state, rule) = if from.open { ("open", "no rule applies") } else { ("closed", "") };
-        let rule = from.rule.clone().unwrap_or_else(|| rule.to_owned());
-        vec![name.to_owned(), from.shown.clone(), from.at.to_string(), state.to_owned(), rule]
-    };
-    let rows_of = |window: &WindowJson| {
-        std::iter::once(&window.now).chain(&window.next).map(|from| row(&window.window, from)).collect()
-    };
-    let rows: Vec<Vec<String>> = windows.iter().flat_map::<Vec<Vec<String>>, _>(rows_of).collect();
-    output::table(&["WINDOW", "FROM", "UTC", "STATE", "RULE"], &rows)
+fn table(windows: &[WindowJson]) -> Table {
+    let mut table = Table::new(vec![
+        Column::word("WINDOW"),
+        Column::word("FROM"),
+        Column::word("UTC").rank(1),
+        Column::word("STATE"),
+        Column::prose("RULE"),
+    ]);
+    for window in windows {
+        for from in std::iter::once(&window.now).chain(&window.next) {
+            let (state, style, rule) =
+                if from.open { ("open", GOOD, "no rule applies") } else { ("closed", WAITING, "") };
+            table.add(vec![
+                Cell::from(window.window.as_str()),
+                Cell::from(from.shown.as_str()),
+                Cell::from(from.at.to_string()),
+                Cell::from(state).styled(style),
+                Cell::from(from.rule.as_deref().unwrap_or(rule)),
+            ]);
+        }
+    }
+    table
 }

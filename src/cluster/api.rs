@@ -20,6 +20,8 @@ use super::api_call::ApiCall;
 use super::argocd::{self, Application};
 use super::config::{Argocd, ObjectRef};
 use super::error::ClusterError;
+use super::git_repository::{self, Target};
+use super::helm_release::{self, HelmRelease};
 use super::kustomization::{Kustomization, Resource};
 use super::pods::{self, Pod};
 
@@ -33,6 +35,8 @@ const MAX_PAGES: usize = 400;
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 /// The annotation that requests a reconciliation from Flux (`meta.ReconcileRequestAnnotation`).
 const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// The annotation that requests a refresh from Argo CD, which removes it again.
+const REFRESH: &str = "argocd.argoproj.io/refresh";
 
 /// The Kubernetes API.
 #[derive(Clone)]
@@ -104,6 +108,23 @@ impl Cluster {
         within(ApiCall::Annotate(source.clone()), patched).await.map(drop)
     }
 
+    /// Returns the state of a GitRepository, for a commit that did not arrive at `target`.
+    pub async fn git_repository_words(&self, source: &ObjectRef, target: &Target) -> Result<String, ClusterError> {
+        let repositories: Api<git_repository::Resource> =
+            self.custom("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories", &source.namespace);
+        let found = within(ApiCall::ReadSource(source.clone()), repositories.get(&source.name)).await?;
+        Ok(git_repository::words(source, &found, target))
+    }
+
+    /// The HelmReleases of a namespace, from the API server's cache.
+    pub async fn helm_releases(&self, namespace: &str) -> Result<Vec<HelmRelease>, ClusterError> {
+        let all: Api<helm_release::Resource> =
+            self.custom("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helmreleases", namespace);
+        let parameters = ListParams::default().match_any();
+        let listed = within(ApiCall::ListReleases(namespace.to_owned()), all.list(&parameters)).await?;
+        Ok(listed.items.into_iter().map(|resource| HelmRelease::of(namespace, resource)).collect())
+    }
+
     /// The Kustomizations of a namespace, from the API server's cache: this reads nothing from etcd.
     pub async fn kustomizations(&self, namespace: &str) -> Result<Vec<Kustomization>, ClusterError> {
         let all: Api<Resource> =
@@ -121,6 +142,16 @@ impl Cluster {
         let listed = within(ApiCall::ListApplications(namespace.to_owned()), all.list(&parameters)).await?;
         let applications = listed.items.into_iter().map(Application::of);
         Ok(applications.filter(|application| argocd.selects(&application.name)).collect())
+    }
+
+    /// Asks Argo CD to compare an application with its repository now.
+    pub async fn refresh(&self, application: &ObjectRef) -> Result<(), ClusterError> {
+        let applications: Api<DynamicObject> =
+            self.custom("argoproj.io/v1alpha1", "Application", "applications", &application.namespace);
+        let patch = json!({ "metadata": { "annotations": { REFRESH: "normal" } } });
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let patched = applications.patch_metadata(&application.name, &parameters, &patch);
+        within(ApiCall::Refresh(application.clone()), patched).await.map(drop)
     }
 
     /// The pods of a namespace that are ready. They are read in pages, so that many need little memory.

@@ -15,10 +15,16 @@ pub enum ApiCall {
     WriteLease(ObjectRef),
     /// Annotates a GitRepository.
     Annotate(ObjectRef),
+    /// Reads a GitRepository.
+    ReadSource(ObjectRef),
     /// Lists the Kustomizations of a namespace.
     List(String),
+    /// Lists the HelmReleases of a namespace.
+    ListReleases(String),
     /// Lists the Applications of a namespace.
     ListApplications(String),
+    /// Annotates an Application.
+    Refresh(ObjectRef),
     /// Lists the pods of a namespace.
     ListPods(String),
 }
@@ -45,8 +51,11 @@ impl fmt::Display for ApiCall {
             ApiCall::CreateLease(lease) => write!(f, "create the Lease {lease}"),
             ApiCall::WriteLease(lease) => write!(f, "write the Lease {lease}"),
             ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
+            ApiCall::ReadSource(source) => write!(f, "read the GitRepository {source}"),
             ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
+            ApiCall::ListReleases(namespace) => write!(f, "list the HelmReleases in {namespace}"),
             ApiCall::ListApplications(namespace) => write!(f, "list the Applications in {namespace}"),
+            ApiCall::Refresh(application) => write!(f, "annotate the Application {application}"),
             ApiCall::ListPods(namespace) => write!(f, "list the pods in {namespace}"),
         }
     }
@@ -68,8 +77,14 @@ impl ApiCall {
             ApiCall::Annotate(ObjectRef { namespace, name }) => {
                 ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "patch", namespace)
             }
+            ApiCall::ReadSource(ObjectRef { namespace, name }) => {
+                ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "get", namespace)
+            }
             ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
+            ApiCall::ListReleases(namespace) => ("helm.toolkit.fluxcd.io", "helmreleases", None, "list", namespace),
             ApiCall::ListApplications(namespace) => ("argoproj.io", "applications", None, "list", namespace),
+            // Which ones there are is not known in advance.
+            ApiCall::Refresh(ObjectRef { namespace, .. }) => ("argoproj.io", "applications", None, "patch", namespace),
             ApiCall::ListPods(namespace) => ("", "pods", None, "list", namespace),
         };
         Right { group, resource, name: name.map(String::as_str), verb, namespace }
@@ -89,9 +104,9 @@ impl ApiCall {
     pub fn key(&self) -> &'static str {
         match self {
             ApiCall::ReadLease(_) | ApiCall::CreateLease(_) | ApiCall::WriteLease(_) => "cluster.leaderElection",
-            ApiCall::Annotate(_) => "cluster.flux.gitRepository",
-            ApiCall::List(_) => "cluster.flux",
-            ApiCall::ListApplications(_) => "cluster.argocd",
+            ApiCall::Annotate(_) | ApiCall::ReadSource(_) => "cluster.flux.gitRepository",
+            ApiCall::List(_) | ApiCall::ListReleases(_) => "cluster.flux",
+            ApiCall::ListApplications(_) | ApiCall::Refresh(_) => "cluster.argocd",
             ApiCall::ListPods(_) => "cluster.pods",
         }
     }
@@ -99,7 +114,7 @@ impl ApiCall {
     /// The file with an example of that Role.
     pub fn example(&self) -> &'static str {
         match self {
-            ApiCall::ListApplications(_) => "deploy/argocd-access/role.yaml",
+            ApiCall::ListApplications(_) | ApiCall::Refresh(_) => "deploy/argocd-access/role.yaml",
             ApiCall::ListPods(_) => "deploy/pods-access/role.yaml",
             _ => "deploy/cluster-access/role.yaml",
         }
@@ -108,7 +123,7 @@ impl ApiCall {
     /// The product whose objects it is about, unless they are Kubernetes' own.
     pub fn product(&self) -> &'static str {
         match self {
-            ApiCall::ListApplications(_) => "Argo CD",
+            ApiCall::ListApplications(_) | ApiCall::Refresh(_) => "Argo CD",
             _ => "Flux",
         }
     }

@@ -2,26 +2,52 @@
 
 use serde::Deserialize;
 
-use super::config::Argocd;
-use super::kustomization::{is_below, is_commit};
+use super::config::{Argocd, ObjectRef};
+use super::git_repository::Target;
+use super::kustomization::{folder_of, is_below, is_commit};
+use super::rollout::{ImageChange, Progress};
 use super::rollout_state::RolloutState;
+
+/// The health of an application whose objects have failed.
+const DEGRADED: &str = "Degraded";
+/// Why an application may stay as it is, however many commits there are.
+const NOT_AUTOMATED: &str = "; not synced automatically: spec.syncPolicy.automated is not set";
 
 /// The object as the API returns it.
 pub type Resource = kube::core::Object<Spec, Status>;
 
 /// The fields of `spec` that matter here.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     source: Option<Source>,
     sources: Option<Vec<Source>>,
+    sync_policy: Option<SyncPolicy>,
+}
+
+/// How it is synchronized.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SyncPolicy {
+    automated: Option<Automated>,
+}
+
+/// Synchronization without anybody asking for it, which is on unless it says otherwise.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Automated {
+    enabled: Option<bool>,
 }
 
 /// A source of manifests.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Source {
+    #[serde(rename = "repoURL")]
+    url: String,
     path: String,
+    /// The name of a chart from a Helm repository, which has no path.
+    chart: String,
     /// The name by which the value files of other sources refer to it.
     #[serde(rename = "ref")]
     reference: String,
@@ -42,6 +68,16 @@ pub struct Status {
     sync: Sync,
     health: Health,
     operation_state: Option<OperationState>,
+    conditions: Vec<Condition>,
+}
+
+/// A problem with the application, such as manifests that cannot be generated.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
 }
 
 /// The comparison of manifests and cluster.
@@ -76,6 +112,14 @@ pub struct OperationState {
     phase: String,
     message: Option<String>,
     sync_result: Option<Revisions>,
+    operation: Option<Operation>,
+}
+
+/// The request that started it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Operation {
+    sync: Option<Revisions>,
 }
 
 /// An Application.
@@ -87,10 +131,25 @@ pub struct Application {
     status: Status,
 }
 
+/// What an application has made of a commit.
+enum Verdict {
+    /// It has synchronized the commit, as part of this revision, and is healthy.
+    Ready(String),
+    /// It has not.
+    Failed { reason: String, message: String },
+    /// That is not known yet. Says its state.
+    Waiting(String),
+}
+
 /// Returns the state of files in the cluster, according to the applications that deploy them; `holds` returns whether a
 /// commit has the version of them that is in question.
-pub fn state(all: &[Application], argocd: &Argocd, files: &[String], holds: &dyn Fn(&str) -> bool) -> RolloutState {
-    let concerned = all.iter().filter(|one| files.iter().any(|file| one.is_responsible(file, all)));
+pub fn state(
+    all: &[Application],
+    argocd: &Argocd,
+    changes: &[ImageChange],
+    holds: &dyn Fn(&str) -> bool,
+) -> RolloutState {
+    let concerned = all.iter().filter(|one| changes.iter().any(|change| one.is_responsible(&change.file, all)));
     let otherwise = format!("none of the selected applications in {} exists", argocd.namespace);
     RolloutState::of_all(concerned.map(|one| one.state(holds)), otherwise)
 }
@@ -117,34 +176,100 @@ impl Application {
         holds(self) || !all.iter().any(holds)
     }
 
+    /// Returns whether it deploys a repository, as far as the URLs of its sources say.
+    pub fn is_of(&self, target: &Target) -> bool {
+        self.sources().any(|source| source.url.is_empty() || target.is_at(&source.url))
+    }
+
+    /// Returns whether it deploys a changed file: it names it as a value file, or, if no application does, its path is
+    /// among those from which the file is deployed.
+    pub fn reaches(&self, change: &ImageChange, all: &[Application]) -> bool {
+        let names = |one: &Application| one.sources().any(|source| source.names(&change.file));
+        if all.iter().any(names) {
+            return names(self);
+        }
+        self.sources().any(|source| source.has_path() && change.deployed_from.contains(&folder_of(&[&source.path])))
+    }
+
+    /// Its namespace and name.
+    pub fn object(&self, argocd: &Argocd) -> ObjectRef {
+        ObjectRef { namespace: argocd.namespace.to_string(), name: self.name.clone() }
+    }
+
+    /// Its progress with a commit; `holds` returns whether another commit is or contains that commit.
+    pub fn progress(&self, holds: &dyn Fn(&str) -> bool) -> Progress {
+        match self.verdict(holds) {
+            Verdict::Ready(revision) => Progress::Applied { revision },
+            Verdict::Failed { reason, message } => Progress::Failed { reason, message },
+            Verdict::Waiting(_) => Progress::Waiting,
+        }
+    }
+
+    /// Returns its state, for a commit that it has not deployed.
+    pub fn words(&self, holds: &dyn Fn(&str) -> bool) -> String {
+        let state = match self.verdict(holds) {
+            Verdict::Ready(revision) => format!("it is Healthy at {revision}"),
+            Verdict::Failed { reason, message } => format!("{reason}: {message}"),
+            Verdict::Waiting(state) => format!("it {state}"),
+        };
+        let problems = self.status.conditions.iter().filter(|condition| condition.kind.ends_with("Error"));
+        let problems = problems.map(|condition| format!("; {}: {}", condition.kind, condition.message));
+        let policy = self.spec.sync_policy.as_ref().and_then(|policy| policy.automated.as_ref());
+        let is_automated = policy.is_some_and(|automated| automated.enabled != Some(false));
+        let by_hand = if self.status.sync.status == "OutOfSync" && !is_automated { NOT_AUTOMATED } else { "" };
+        format!("{state}{}{by_hand}", problems.collect::<String>())
+    }
+
     fn state(&self, holds: &dyn Fn(&str) -> bool) -> RolloutState {
-        let Status { sync, health, operation_state } = &self.status;
         let name = &self.name;
+        match self.verdict(holds) {
+            Verdict::Ready(_) => RolloutState::Ready(format!("{name} is Healthy")),
+            Verdict::Failed { reason, message } => {
+                let message = if message.is_empty() { message } else { format!(": {message}") };
+                let said = if reason == DEGRADED { " is" } else { ":" };
+                RolloutState::Failed(format!("{name}{said} {reason}{message}"))
+            }
+            Verdict::Waiting(state) => RolloutState::Waiting(format!("{name} {state}")),
+        }
+    }
+
+    fn verdict(&self, holds: &dyn Fn(&str) -> bool) -> Verdict {
+        let Status { sync, health, operation_state, .. } = &self.status;
         let operation = operation_state.as_ref();
-        let is_operated =
-            operation.and_then(|operation| operation.sync_result.as_ref()).is_some_and(|at| at.hold(holds));
+        let operated = operation.and_then(OperationState::revisions).and_then(|at| at.holding(holds));
         let why = |text: &Option<String>| text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-        if let Some(operation) = operation.filter(|_| is_operated)
+        if let Some(operation) = operation.filter(|_| operated.is_some())
             && matches!(operation.phase.as_str(), "Failed" | "Error")
         {
-            return RolloutState::Failed(format!("{name}: sync {}{}", operation.phase, why(&operation.message)));
+            let message = operation.message.clone().unwrap_or_default();
+            return Verdict::Failed { reason: format!("sync {}", operation.phase), message };
         }
         // The compared revision says nothing about the cluster unless the comparison found no difference.
-        let is_synced = sync.status == "Synced" && sync.revisions.hold(holds);
-        let is_done = is_operated && operation.is_some_and(|operation| operation.phase == "Succeeded");
-        if !is_synced && !is_done {
+        let synced = sync.revisions.holding(holds).filter(|_| sync.status == "Synced");
+        let done = operated.filter(|_| operation.is_some_and(|operation| operation.phase == "Succeeded"));
+        let Some(revision) = synced.or(done) else {
             let at = sync.revisions.first().unwrap_or("nothing");
             let phase = operation.filter(|operation| operation.phase == "Running").map(|operation| &operation.message);
             let running = phase.map(|message| format!("; sync Running{}", why(message))).unwrap_or_default();
             let status = if sync.status.is_empty() { "Unknown" } else { &sync.status };
-            return RolloutState::Waiting(format!("{name} is {status} at {at}{running}"));
-        }
+            return Verdict::Waiting(format!("is {status} at {at}{running}"));
+        };
         match health.status.as_str() {
-            "Healthy" => RolloutState::Ready(format!("{name} is Healthy")),
-            "Degraded" => RolloutState::Failed(format!("{name} is Degraded{}", why(&health.message))),
-            "" => RolloutState::Waiting(format!("the health of {name} is not known")),
-            other => RolloutState::Waiting(format!("{name} is {other}{}", why(&health.message))),
+            "Healthy" => Verdict::Ready(revision.to_owned()),
+            DEGRADED => {
+                Verdict::Failed { reason: DEGRADED.to_owned(), message: health.message.clone().unwrap_or_default() }
+            }
+            "" => Verdict::Waiting("has no known health".to_owned()),
+            other => Verdict::Waiting(format!("is {other}{}", why(&health.message))),
         }
+    }
+}
+
+impl OperationState {
+    /// Returns the revisions that were synchronized, or were to be, if it did not get that far.
+    fn revisions(&self) -> Option<&Revisions> {
+        let asked = self.operation.as_ref().and_then(|operation| operation.sync.as_ref());
+        self.sync_result.as_ref().or(asked)
     }
 }
 
@@ -154,15 +279,21 @@ impl Source {
     fn names(&self, file: &str) -> bool {
         let files = self.helm.as_ref().and_then(|helm| helm.value_files.as_deref()).unwrap_or_default();
         files.iter().any(|named| match (named.strip_prefix('$'), named.strip_prefix('/')) {
-            (Some(referred), _) => referred.split_once('/').is_some_and(|(_, path)| joined("", path) == file),
-            (None, Some(path)) => joined("", path) == file,
-            (None, None) => joined(&self.path, named) == file,
+            (Some(referred), _) => referred.split_once('/').is_some_and(|(_, path)| folder_of(&[path]) == file),
+            (None, Some(path)) => folder_of(&[path]) == file,
+            (None, None) => folder_of(&[&self.path, named]) == file,
         })
     }
 
-    /// Returns whether a file is below its path. A source that others only refer to has none.
+    /// Returns whether a file is below its path.
     fn holds(&self, file: &str) -> bool {
-        (self.reference.is_empty() || !self.path.is_empty()) && is_below(&self.path, file)
+        self.has_path() && is_below(&self.path, file)
+    }
+
+    /// Returns whether it deploys a folder. A chart from a Helm repository has none, and neither has a source that others
+    /// only refer to. Otherwise, an empty path is the root.
+    fn has_path(&self) -> bool {
+        self.chart.is_empty() && (self.reference.is_empty() || !self.path.is_empty())
     }
 }
 
@@ -171,27 +302,14 @@ impl Revisions {
         self.revision.iter().chain(self.revisions.iter().flatten()).filter(|revision| !revision.is_empty())
     }
 
-    /// Revisions of charts are versions, and name no commit.
-    fn hold(&self, holds: &dyn Fn(&str) -> bool) -> bool {
-        self.all().any(|revision| is_commit(revision) && holds(revision))
+    /// Returns the revision that is or contains a commit. Revisions of charts are versions, and name no commit.
+    fn holding(&self, holds: &dyn Fn(&str) -> bool) -> Option<&str> {
+        self.all().find(|revision| is_commit(revision) && holds(revision)).map(String::as_str)
     }
 
     fn first(&self) -> Option<&str> {
         self.all().find(|revision| is_commit(revision)).or_else(|| self.all().next()).map(String::as_str)
     }
-}
-
-/// Joins two paths, following `.` and `..`.
-fn joined(base: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in base.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]
@@ -213,8 +331,14 @@ mod tests {
     }
 
     fn look(all: &[Application], file: &str) -> RolloutState {
-        let argocd = Argocd { namespace: "argocd".parse().expect("a name"), names: Vec::new(), selector: None };
-        state(all, &argocd, &[file.to_owned()], &|commit| commit == OURS)
+        let argocd = Argocd {
+            namespace: "argocd".parse().expect("a name"),
+            names: Vec::new(),
+            selector: None,
+            timeout: std::time::Duration::ZERO,
+        };
+        let change = ImageChange { file: file.to_owned(), ..ImageChange::default() };
+        state(all, &argocd, &[change], &|commit| commit == OURS)
     }
 
     /// The state of an application with a status.
@@ -265,6 +389,49 @@ mod tests {
         assert!(
             matches!(of(running), RolloutState::Waiting(said) if said.ends_with("sync Running: waiting for hooks"))
         );
+    }
+
+    #[test]
+    fn only_applications_of_the_repository_with_its_paths_are_watched() {
+        let target = Target {
+            repository: "git@git.example.com:acme/infra.git".parse().expect("a URL"),
+            branch: "main".to_owned(),
+        };
+        let from = |url: &str, path: &str, chart: &str| {
+            application("shop", json!({ "source": { "repoURL": url, "path": path, "chart": chart } }), json!({}))
+        };
+        assert!(from("https://git.example.com/acme/infra", "", "").is_of(&target));
+        assert!(!from("https://git.example.com/acme/other", "", "").is_of(&target));
+        let deployed_from = ["", "apps", "apps/shop"].map(str::to_owned).into();
+        let change = ImageChange { file: "apps/shop/x.yaml".to_owned(), deployed_from, ..ImageChange::default() };
+        let reaches = |path: &str, chart: &str| {
+            let all = [from("", path, chart)];
+            all[0].reaches(&change, &all)
+        };
+        assert!(reaches("apps/shop", "") && reaches("./apps/", "") && reaches("", ""));
+        assert!(!reaches("apps/cart", "") && !reaches("", "shop"));
+    }
+
+    #[test]
+    fn words_explain_what_keeps_an_application_back() {
+        let said = |spec: Value, status: Value| application("shop", spec, status).words(&|commit| commit == OURS);
+        let out = json!({ "sync": { "status": "OutOfSync", "revision": OURS } });
+        assert_eq!(said(json!({}), out.clone()), format!("it is OutOfSync at {OURS}{NOT_AUTOMATED}"));
+        let automated = |enabled: Value| json!({ "syncPolicy": { "automated": enabled } });
+        assert_eq!(said(automated(json!({ "prune": true })), out.clone()), format!("it is OutOfSync at {OURS}"));
+        assert!(said(automated(json!({ "enabled": false })), out).ends_with(NOT_AUTOMATED));
+        let problem = json!({ "type": "ComparisonError", "message": "kustomize build failed" });
+        let status = json!({ "sync": { "status": "Unknown" }, "conditions": [problem] });
+        assert_eq!(
+            said(automated(json!({})), status),
+            "it is Unknown at nothing; ComparisonError: kustomize build failed"
+        );
+        // The operation failed before it had a result.
+        let status = json!({
+            "sync": { "status": "OutOfSync", "revision": OURS },
+            "operationState": { "phase": "Error", "message": "denied", "operation": { "sync": { "revision": OURS } } },
+        });
+        assert_eq!(said(automated(json!({})), status), "sync Error: denied");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct Config {
     pub election: Option<Election>,
     /// The settings for notifying and watching Flux.
     pub flux: Option<Flux>,
-    /// The applications of Argo CD.
+    /// The settings for notifying and watching Argo CD.
     pub argocd: Option<Argocd>,
     /// The pods whose images are compared with the repository.
     pub pods: Option<Pods>,
@@ -78,6 +78,8 @@ pub struct Argocd {
     pub names: Vec<ObjectName>,
     /// The labels that they have, as a selector of Kubernetes.
     pub selector: Option<String>,
+    /// The time until a commit that is not deployed is overdue.
+    pub timeout: Duration,
 }
 
 /// The pods whose images are compared with the repository.

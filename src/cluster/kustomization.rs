@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
+use super::condition::Condition;
 use super::config::ObjectRef;
+use super::helm_release;
+use super::rollout::{ImageChange, Progress};
 
 /// Reasons for not being ready that are not failures.
 const WAITING: [&str; 3] = ["DependencyNotReady", "HealthCheckCanceled", "Progressing"];
@@ -17,6 +20,7 @@ pub type Resource = kube::core::Object<Spec, Status>;
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     path: String,
+    components: Vec<String>,
     suspend: bool,
     source_ref: SourceRef,
 }
@@ -37,17 +41,21 @@ pub struct Status {
     conditions: Vec<Condition>,
     last_applied_revision: String,
     last_attempted_revision: String,
+    inventory: Option<Inventory>,
 }
 
-/// A condition.
+/// The objects that it applied.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Condition {
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    reason: String,
-    message: String,
+pub struct Inventory {
+    entries: Vec<InventoryEntry>,
+}
+
+/// An object that it applied.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct InventoryEntry {
+    id: String,
 }
 
 /// A Kustomization.
@@ -55,45 +63,46 @@ pub struct Condition {
 pub struct Kustomization {
     /// Its namespace and name.
     pub name: ObjectRef,
+    generation: Option<i64>,
     spec: Spec,
     status: Status,
-}
-
-/// A Kustomization's progress with a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// It has applied the commit or a later one.
-    Applied {
-        /// The applied revision.
-        revision: String,
-    },
-    /// It failed to apply the commit or a later one.
-    Failed {
-        /// The reason, as one word.
-        reason: String,
-        /// The reason, as Flux explains it.
-        message: String,
-    },
-    /// It has not started with the commit, or is applying it.
-    Waiting,
 }
 
 impl Kustomization {
     /// The Kustomization of a namespace that the API returned.
     pub fn of(namespace: &str, resource: Resource) -> Kustomization {
         let name = resource.metadata.name.unwrap_or_default();
-        let name = ObjectRef { namespace: namespace.to_owned(), name };
-        Kustomization { name, spec: resource.spec, status: resource.status.unwrap_or_default() }
+        Kustomization {
+            name: ObjectRef { namespace: namespace.to_owned(), name },
+            generation: resource.metadata.generation,
+            spec: resource.spec,
+            status: resource.status.unwrap_or_default(),
+        }
     }
 
     /// Returns whether it applies a GitRepository. A reference without a namespace means the Kustomization's own.
     pub fn takes_from(&self, source: &ObjectRef) -> bool {
         let SourceRef { kind, name, namespace } = &self.spec.source_ref;
         let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
-        kind == "GitRepository"
-            && *name == source.name
-            && namespace.unwrap_or(&self.name.namespace) == source.namespace
-            && !self.spec.suspend
+        kind == "GitRepository" && *name == source.name && namespace.unwrap_or(&self.name.namespace) == source.namespace
+    }
+
+    /// Returns whether it is suspended, so that it applies nothing.
+    pub fn is_suspended(&self) -> bool {
+        self.spec.suspend
+    }
+
+    /// Returns whether it applies a changed file, as far as the tree says.
+    pub fn reaches(&self, change: &ImageChange) -> bool {
+        let path = folder_of(&[&self.spec.path]);
+        let mut components = self.spec.components.iter().map(|component| folder_of(&[&path, component]));
+        change.deployed_from.contains(&path) || components.any(|component| change.deployed_from.contains(&component))
+    }
+
+    /// Returns the HelmReleases that it applied.
+    pub fn releases(&self) -> impl Iterator<Item = ObjectRef> {
+        let entries = self.status.inventory.iter().flat_map(|inventory| &inventory.entries);
+        entries.filter_map(|entry| helm_release::in_inventory(&entry.id))
     }
 
     /// Returns whether a file of the repository is below its path.
@@ -109,15 +118,20 @@ impl Kustomization {
     /// Its progress with a commit; `reaches` returns whether another commit is or contains that commit.
     pub fn progress(&self, reaches: &dyn Fn(&str) -> bool) -> Progress {
         let is_reached = |revision: &str| commit_of(revision).is_some_and(reaches);
-        let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
-        let Some(ready) = condition("Ready") else { return Progress::Waiting };
+        if self.spec.suspend {
+            return Progress::Suspended { what: format!("the Kustomization {}", self.name) };
+        }
+        let Some(ready) = self.ready().filter(|ready| ready.is_current(self.generation)) else {
+            return Progress::Waiting;
+        };
         match ready.status.as_str() {
             "True" if is_reached(&self.status.last_applied_revision) => {
                 Progress::Applied { revision: self.status.last_applied_revision.clone() }
             }
             "False" if !WAITING.contains(&ready.reason.as_str()) => {
                 // Flux records an attempted revision once it has fetched it; before that, only the message names it.
-                let fetching = condition("Reconciling").filter(|_| ready.reason == NOT_FETCHED);
+                let fetching = Condition::find(&self.status.conditions, "Reconciling");
+                let fetching = fetching.filter(|_| ready.reason == NOT_FETCHED);
                 let mut words = fetching.map_or("", |fetching| &fetching.message).split_whitespace();
                 if is_reached(&self.status.last_attempted_revision) || words.any(is_reached) {
                     Progress::Failed { reason: ready.reason.clone(), message: ready.message.clone() }
@@ -127,6 +141,24 @@ impl Kustomization {
             }
             _ => Progress::Waiting,
         }
+    }
+
+    /// Returns its state, for a commit that it has not applied.
+    pub fn words(&self) -> String {
+        let at = if self.applied().is_empty() { "nothing" } else { self.applied() };
+        let ready = self.ready().filter(|ready| ready.status != "True");
+        let ready = ready.map(|ready| format!("; {}", ready.words())).unwrap_or_default();
+        format!("it has applied {at}{ready}")
+    }
+
+    /// Returns why it could not fetch its files, if that is the problem.
+    pub fn fetch_problem(&self) -> Option<String> {
+        let ready = self.ready().filter(|ready| ready.status == "False" && ready.reason == NOT_FETCHED);
+        ready.map(|ready| format!("{}: {}", self.name, ready.words()))
+    }
+
+    fn ready(&self) -> Option<&Condition> {
+        Condition::find(&self.status.conditions, "Ready")
     }
 }
 
@@ -148,10 +180,31 @@ pub fn is_below(path: &str, file: &str) -> bool {
     parts.len() > path.len() && parts.starts_with(&path)
 }
 
-/// Returns whether a Kustomization deploys a file. A file belongs to those that have it below their paths; a file below no
-/// path, such as one of a base, belongs to all.
-pub fn is_responsible(one: &Kustomization, file: &str, all: &[&Kustomization]) -> bool {
-    one.holds(file) || !all.iter().any(|other| other.holds(file))
+/// Joins paths to that of a folder of the repository, without `.` and `..`.
+pub fn folder_of(paths: &[&str]) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in paths.iter().flat_map(|path| path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Returns whether a Kustomization applies a change, out of all that use the repository. A chart is applied by a release that
+/// can be anywhere, so its files belong to the Kustomizations that have them below their paths, or else to all that are not
+/// suspended.
+pub fn applies<'k>(
+    one: &Kustomization,
+    change: &ImageChange,
+    mut all: impl Iterator<Item = &'k Kustomization> + Clone,
+) -> bool {
+    if change.is_in_chart && !all.clone().any(|other| other.reaches(change)) {
+        return one.holds(&change.file) || !one.is_suspended() && !all.any(|other| other.holds(&change.file));
+    }
+    one.reaches(change)
 }
 
 #[cfg(test)]
@@ -195,6 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn a_suspended_kustomization_has_applied_nothing_and_a_changed_one_nothing_yet() {
+        let status = json!({
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "observedGeneration": 2 }],
+            "lastAppliedRevision": format!("main@sha1:{OURS}"),
+        });
+        let suspended = kustomization(json!({ "suspend": true }), status.clone());
+        assert!(matches!(suspended.progress(&|_| true), Progress::Suspended { .. }));
+        let object = json!({ "metadata": { "name": "apps", "generation": 3 }, "spec": {}, "status": status });
+        let changed = Kustomization::of("tenants", serde_json::from_value(object).expect("an object"));
+        assert_eq!(changed.progress(&|_| true), Progress::Waiting);
+    }
+
+    #[test]
+    fn paths_and_components_reach_what_is_deployed_from_them() {
+        let change = ImageChange { deployed_from: ["apps/shop".to_owned()].into(), ..ImageChange::default() };
+        let reaches = |spec: Value| kustomization(spec, json!({})).reaches(&change);
+        assert!(reaches(json!({ "path": "./apps/shop/" })));
+        assert!(reaches(json!({ "path": "./live", "components": ["../apps/shop"] })));
+        assert!(!reaches(json!({ "path": "./apps" })) && !reaches(json!({ "path": "" })));
+    }
+
+    #[test]
     fn a_commit_has_failed_when_it_was_tried_and_something_is_wrong() {
         for reason in ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "ArtifactFailed", "PruneFailed"] {
             let failed = Progress::Failed { reason: reason.to_owned(), message: "why".to_owned() };
@@ -218,7 +293,8 @@ mod tests {
         assert!(takes(json!({ "sourceRef": reference("flux-system") })));
         assert!(!takes(json!({ "sourceRef": reference("") })) && !takes(json!({ "sourceRef": reference("tenants") })));
         assert!(!takes(json!({ "sourceRef": { "kind": "GitRepository", "name": "infra" } })));
-        assert!(!takes(json!({ "sourceRef": reference("flux-system"), "suspend": true })));
+        // A suspended one applies nothing, but its files are nobody else's.
+        assert!(takes(json!({ "sourceRef": reference("flux-system"), "suspend": true })));
         let bucket = json!({ "kind": "Bucket", "name": "infra", "namespace": "flux-system" });
         assert!(!takes(json!({ "sourceRef": bucket })));
     }

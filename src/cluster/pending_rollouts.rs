@@ -1,117 +1,62 @@
-//! Commits that Flux has not applied yet. Pure: takes the status of Kustomizations and the time, and returns the
+//! Commits that the cluster has not applied yet. Pure: takes what the cluster holds and the time, and returns the
 //! resulting events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use super::observed::{Observed, Share};
+use super::rollout::{Ancestry, Deployer, ImageChange, Product, Progress, PushedCommit, RolloutEvent, RolloutOutcome};
 
-use super::config::ObjectRef;
-use super::kustomization::{Kustomization, Progress, is_responsible};
+/// The maximum number of commits that are remembered once they are no longer pending.
+const MAX_SETTLED: usize = 1_000;
 
-/// A commit that was pushed.
-#[derive(Debug, Clone)]
-pub struct PushedCommit {
-    /// The commit.
-    pub commit: String,
-    /// When it was pushed.
-    pub at: Instant,
-    /// The images that it updated.
-    pub changes: Vec<ImageChange>,
-}
-
-/// An image that was updated in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageChange {
-    /// The image.
-    pub image: String,
-    /// The tag or digest that the file has now.
-    pub to: String,
-    /// The file.
-    pub file: String,
-    /// When the image was built, if known.
-    pub built: Option<Timestamp>,
-}
-
-/// The outcome of a commit, or of a part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RolloutEvent {
-    /// The commit.
-    pub commit: String,
-    /// The Kustomization concerned; `None` if there is none.
-    pub kustomization: Option<ObjectRef>,
-    /// The images concerned.
-    pub changes: Vec<ImageChange>,
-    /// Their outcome.
-    pub outcome: RolloutOutcome,
-    /// The time since the push.
-    pub took: Duration,
-}
-
-/// The outcome of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RolloutOutcome {
-    /// It was applied.
-    Applied {
-        /// The applied revision, which contains it.
-        revision: String,
-    },
-    /// It could not be applied. Flux keeps retrying.
-    Failed {
-        /// The reason, as one word.
-        reason: String,
-        /// The reason, as Flux explains it.
-        message: String,
-    },
-    /// It was not applied in time.
-    Overdue {
-        /// The current state instead.
-        state: String,
-    },
-    /// A newer commit updated the same images before this one was applied.
-    Superseded,
-}
-
-impl RolloutOutcome {
-    /// A short lowercase name for metrics and logs.
-    pub fn label(&self) -> &'static str {
-        match self {
-            RolloutOutcome::Applied { .. } => "applied",
-            RolloutOutcome::Failed { .. } => "failed",
-            RolloutOutcome::Overdue { .. } => "overdue",
-            RolloutOutcome::Superseded => "superseded",
-        }
-    }
-}
-
-/// Returns whether the first commit is known to be or to contain the second one.
-pub type Ancestry = dyn Fn(&str, &str) -> bool + Send + Sync;
+/// The time until a commit is overdue, by product. Only products that are watched have one.
+pub type Timeouts = BTreeMap<Product, Duration>;
 
 /// The commits that have not been applied yet.
 #[derive(Debug)]
 pub struct PendingRollouts {
-    source: ObjectRef,
-    timeout: Duration,
+    timeouts: Timeouts,
     waiting: Vec<PendingRollout>,
+    /// Commits that are no longer pending, oldest first, so that none is added twice.
+    settled: Vec<String>,
 }
 
 /// A commit that has not been applied yet.
 #[derive(Debug)]
 struct PendingRollout {
     pushed: PushedCommit,
-    applied: BTreeSet<ObjectRef>,
-    failed: BTreeMap<ObjectRef, RolloutOutcome>,
+    /// True until the cluster was first queried about a commit that may have been reported before.
+    may_be_reported: bool,
+    /// True once what was overdue was reported. It stays pending for a while, because the product's own verdict may follow.
+    is_overdue: bool,
+    applied: BTreeSet<Deployer>,
+    reported: BTreeMap<Option<Deployer>, Verdict>,
+}
+
+/// What was reported about a part of a commit. Later ones are more conclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Overdue,
+    Suspended,
+    Unclaimed,
+    Failed,
 }
 
 impl PendingRollouts {
-    /// No commits yet. They are applied from a GitRepository, and are overdue after `timeout`.
-    pub fn new(source: ObjectRef, timeout: Duration) -> PendingRollouts {
-        PendingRollouts { source, timeout, waiting: Vec::new() }
+    /// No commits yet.
+    pub fn new(timeouts: Timeouts) -> PendingRollouts {
+        PendingRollouts { timeouts, waiting: Vec::new(), settled: Vec::new() }
     }
 
     /// Returns whether no commit is pending.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// The changes of all pending commits.
+    pub fn changes(&self) -> Vec<ImageChange> {
+        self.waiting.iter().flat_map(|waiting| &waiting.pushed.changes).cloned().collect()
     }
 
     /// Adds a commit. Earlier commits stop waiting for the images that it updates again.
@@ -128,113 +73,180 @@ impl PendingRollouts {
                 events.push(earlier.event(None, gone, RolloutOutcome::Superseded, pushed.at));
             }
         }
-        self.waiting.retain(|earlier| !earlier.pushed.changes.is_empty());
-        self.waiting.push(PendingRollout { pushed, applied: BTreeSet::new(), failed: BTreeMap::new() });
-        events
-    }
-
-    /// Updates all commits from the current status of the Kustomizations.
-    pub fn update(&mut self, all: &[Kustomization], now: Instant, ancestry: &Ancestry) -> Vec<RolloutEvent> {
-        let all: Vec<&Kustomization> = all.iter().filter(|one| one.takes_from(&self.source)).collect();
-        let mut events = Vec::new();
-        let timeout = self.timeout;
-        self.waiting.retain_mut(|waiting| {
-            let concerned = concerned(&waiting.pushed.changes, &all);
-            events.extend(concerned.iter().filter_map(|(one, changes)| waiting.update(one, changes, now, ancestry)));
-            let open = concerned.iter().filter(|(one, _)| !waiting.applied.contains(&one.name));
-            let open: Vec<&(&Kustomization, Vec<ImageChange>)> = open.collect();
-            if open.is_empty() && !concerned.is_empty() {
-                return false;
-            }
-            if now.saturating_duration_since(waiting.pushed.at) < timeout {
-                return true;
-            }
-            events.extend(waiting.overdue(&open, now));
-            false
+        self.settle(|earlier| earlier.pushed.changes.is_empty());
+        self.waiting.push(PendingRollout {
+            pushed,
+            may_be_reported: false,
+            is_overdue: false,
+            applied: BTreeSet::new(),
+            reported: BTreeMap::new(),
         });
         events
     }
 
-    /// Gives up on the commits that are overdue, while Flux cannot be queried.
-    pub fn give_up(&mut self, now: Instant, why: &str) -> Vec<RolloutEvent> {
-        let timeout = self.timeout;
-        let is_over = |waiting: &PendingRollout| now.saturating_duration_since(waiting.pushed.at) >= timeout;
-        let all = std::mem::take(&mut self.waiting);
-        let (over, left): (Vec<PendingRollout>, Vec<PendingRollout>) = all.into_iter().partition(is_over);
-        self.waiting = left;
-        let event = |waiting: PendingRollout| {
-            let outcome = RolloutOutcome::Overdue { state: why.to_owned() };
-            waiting.event(None, waiting.pushed.changes.clone(), outcome, now)
-        };
-        over.into_iter().map(event).collect()
+    /// Continues after a time in which another replica may have reported outcomes, with the commits of the branch that may
+    /// be pending, oldest first. What the cluster already holds when it is queried next is not reported again.
+    pub fn resume(&mut self, commits: Vec<PushedCommit>) {
+        for pushed in commits {
+            let is_known = self.settled.contains(&pushed.commit)
+                || self.waiting.iter().any(|waiting| waiting.pushed.commit == pushed.commit);
+            if !is_known {
+                // Whoever pushed the later commit has reported that the earlier one is superseded.
+                self.add(pushed);
+            }
+        }
+        self.waiting.iter_mut().for_each(|waiting| waiting.may_be_reported = true);
     }
-}
 
-/// The Kustomizations that a commit concerns, each with the relevant changes.
-fn concerned<'k>(changes: &[ImageChange], all: &[&'k Kustomization]) -> Vec<(&'k Kustomization, Vec<ImageChange>)> {
-    let of = |one: &Kustomization| {
-        let own = changes.iter().filter(|change| is_responsible(one, &change.file, all));
-        own.cloned().collect::<Vec<ImageChange>>()
-    };
-    all.iter().map(|one| (*one, of(one))).filter(|(_, changes)| !changes.is_empty()).collect()
+    /// Returns whether a commit is about to be reported as overdue.
+    pub fn is_falling_due(&self, now: Instant) -> bool {
+        let timeout = self.timeouts.values().min().copied().unwrap_or_default();
+        self.waiting.iter().any(|waiting| !waiting.is_overdue && waiting.age(now) >= timeout)
+    }
+
+    /// Updates all commits from what the cluster holds.
+    pub fn update(&mut self, observed: &Observed, now: Instant, ancestry: &Ancestry) -> Vec<RolloutEvent> {
+        let (mut events, timeouts) = (Vec::new(), &self.timeouts);
+        let last = timeouts.values().max().copied().unwrap_or_default();
+        let mut done = BTreeSet::new();
+        for waiting in &mut self.waiting {
+            let is_applied = waiting.update(observed, timeouts, now, ancestry, &mut events);
+            if is_applied || waiting.age(now) >= last * 2 {
+                done.insert(waiting.pushed.commit.clone());
+            }
+        }
+        self.settle(|waiting| done.contains(&waiting.pushed.commit));
+        events
+    }
+
+    /// Stops waiting for commits, and remembers them.
+    fn settle(&mut self, is_settled: impl Fn(&PendingRollout) -> bool) {
+        let all = std::mem::take(&mut self.waiting);
+        let (settled, waiting): (Vec<PendingRollout>, Vec<PendingRollout>) = all.into_iter().partition(is_settled);
+        self.waiting = waiting;
+        self.settled.extend(settled.into_iter().map(|settled| settled.pushed.commit));
+        let excess = self.settled.len().saturating_sub(MAX_SETTLED);
+        self.settled.drain(..excess);
+    }
 }
 
 impl PendingRollout {
-    /// The event for a Kustomization whose progress is new.
-    fn update(
-        &mut self,
-        one: &Kustomization,
-        changes: &[ImageChange],
-        now: Instant,
-        ancestry: &Ancestry,
-    ) -> Option<RolloutEvent> {
-        if self.applied.contains(&one.name) {
-            return None;
-        }
-        let commit = &self.pushed.commit;
-        let outcome = match one.progress(&|other| other == commit || ancestry(other, commit)) {
-            Progress::Applied { revision } => RolloutOutcome::Applied { revision },
-            Progress::Failed { reason, message } => RolloutOutcome::Failed { reason, message },
-            Progress::Waiting => return None,
-        };
-        let is_new = match &outcome {
-            RolloutOutcome::Applied { .. } => self.applied.insert(one.name.clone()),
-            // Another message about a failure, as from a retry, is not a new event.
-            _ => self.failed.insert(one.name.clone(), outcome.clone()).is_none(),
-        };
-        is_new.then(|| self.event(Some(&one.name), changes.to_vec(), outcome, now))
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.pushed.at)
     }
 
-    /// The events for the Kustomizations that have not applied it in time.
-    fn overdue(&self, open: &[&(&Kustomization, Vec<ImageChange>)], now: Instant) -> Vec<RolloutEvent> {
-        if open.is_empty() {
-            let state = "no active Kustomization uses the GitRepository".to_owned();
-            return vec![self.event(None, self.pushed.changes.clone(), RolloutOutcome::Overdue { state }, now)];
+    /// Adds the events for everything that is new. Returns whether all of it is applied.
+    fn update(
+        &mut self,
+        observed: &Observed,
+        timeouts: &Timeouts,
+        now: Instant,
+        ancestry: &Ancestry,
+        events: &mut Vec<RolloutEvent>,
+    ) -> bool {
+        let commit = self.pushed.commit.clone();
+        let holds = |other: &str| other == commit || ancestry(other, &commit);
+        let (shares, unclaimed) = observed.shares(&self.pushed.changes);
+        for share in &shares {
+            events.extend(self.update_share(share, now, &holds));
         }
-        let unreported = open.iter().filter(|(one, _)| !self.failed.contains_key(&one.name));
-        let event = |(one, changes): &&(&Kustomization, Vec<ImageChange>)| {
-            let at = if one.applied().is_empty() { "nothing" } else { one.applied() };
-            let state = format!("it has applied {at}");
-            self.event(Some(&one.name), changes.clone(), RolloutOutcome::Overdue { state }, now)
+        let age = self.age(now);
+        for share in &shares {
+            let is_late = timeouts.get(&share.deployer.product).is_some_and(|timeout| age >= *timeout);
+            if is_late && !self.applied.contains(&share.deployer) {
+                let outcome = RolloutOutcome::Overdue { state: share.words(&holds) };
+                events.extend(self.report(Some(&share.deployer), &share.changes, outcome, now));
+            }
+        }
+        let is_late = timeouts.values().all(|timeout| age >= *timeout);
+        self.is_overdue |= is_late;
+        let is_all_known = observed.failures.is_empty();
+        if !unclaimed.is_empty() {
+            let outcome = match is_all_known {
+                true if is_late || observed.is_settled(&holds) => {
+                    Some(RolloutOutcome::Unclaimed { state: observed.unclaimed(&unclaimed) })
+                }
+                false if is_late => {
+                    let failures: Vec<&str> = observed.failures.values().map(String::as_str).collect();
+                    Some(RolloutOutcome::Overdue { state: failures.join("; ") })
+                }
+                _ => None,
+            };
+            events.extend(outcome.and_then(|outcome| self.report(None, &unclaimed, outcome, now)));
+        }
+        self.may_be_reported &= !is_all_known;
+        let is_applied = |share: &Share<'_>| self.applied.contains(&share.deployer);
+        is_all_known && unclaimed.is_empty() && shares.iter().all(is_applied)
+    }
+
+    /// Returns the event for an object whose progress is new.
+    fn update_share(&mut self, share: &Share<'_>, now: Instant, holds: &dyn Fn(&str) -> bool) -> Option<RolloutEvent> {
+        if self.applied.contains(&share.deployer) {
+            return None;
+        }
+        let outcome = match share.progress(holds) {
+            Progress::Applied { revision } => {
+                self.applied.insert(share.deployer.clone());
+                let outcome = RolloutOutcome::Applied { revision };
+                let event = self.event(Some(&share.deployer), share.changes.clone(), outcome, now);
+                return Some(event).filter(|_| !self.may_be_reported);
+            }
+            Progress::Failed { reason, message } => RolloutOutcome::Failed { reason, message },
+            Progress::Suspended { what } => {
+                RolloutOutcome::Suspended { state: format!("{what} is suspended; {}", share.words(holds)) }
+            }
+            Progress::Waiting => return None,
         };
-        unreported.map(event).collect()
+        self.report(Some(&share.deployer), &share.changes, outcome, now)
+    }
+
+    /// Returns the event for an outcome, unless one at least as conclusive was reported before. Another message about a
+    /// failure, as from a retry, is not a new event.
+    fn report(
+        &mut self,
+        of: Option<&Deployer>,
+        changes: &[ImageChange],
+        outcome: RolloutOutcome,
+        now: Instant,
+    ) -> Option<RolloutEvent> {
+        let verdict = match &outcome {
+            RolloutOutcome::Overdue { .. } => Verdict::Overdue,
+            RolloutOutcome::Suspended { .. } => Verdict::Suspended,
+            RolloutOutcome::Unclaimed { .. } => Verdict::Unclaimed,
+            RolloutOutcome::Failed { .. } | RolloutOutcome::Applied { .. } | RolloutOutcome::Superseded => {
+                Verdict::Failed
+            }
+        };
+        if self.reported.get(&of.cloned()).is_some_and(|before| *before >= verdict) {
+            return None;
+        }
+        self.reported.insert(of.cloned(), verdict);
+        Some(self.event(of, changes.to_vec(), outcome, now))
     }
 
     fn event(
         &self,
-        of: Option<&ObjectRef>,
+        of: Option<&Deployer>,
         changes: Vec<ImageChange>,
         outcome: RolloutOutcome,
         now: Instant,
     ) -> RolloutEvent {
-        let took = now.saturating_duration_since(self.pushed.at);
-        RolloutEvent { commit: self.pushed.commit.clone(), kustomization: of.cloned(), changes, outcome, took }
+        RolloutEvent {
+            commit: self.pushed.commit.clone(),
+            deployer: of.cloned(),
+            changes,
+            outcome,
+            took: self.age(now),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use crate::cluster::config::ObjectRef;
+    use crate::cluster::kustomization::Kustomization;
 
     use super::*;
 
@@ -243,7 +255,13 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(600);
 
     fn pending() -> PendingRollouts {
-        PendingRollouts::new(ObjectRef { namespace: "flux-system".to_owned(), name: "infra".to_owned() }, TIMEOUT)
+        PendingRollouts::new([(Product::Flux, TIMEOUT)].into())
+    }
+
+    fn observed(all: &[Kustomization]) -> Observed {
+        let source = ObjectRef { namespace: "flux-system".to_owned(), name: "infra".to_owned() };
+        let namespaces = ["flux-system".parse().expect("a name")];
+        Observed::default().with_kustomizations(&source, &namespaces, all.to_vec())
     }
 
     fn pushed(commit: &str, at: Instant, files: &[(&str, &str)]) -> PushedCommit {
@@ -251,7 +269,13 @@ mod tests {
             image: (*image).to_owned(),
             to: "v2".to_owned(),
             file: (*file).to_owned(),
-            built: None,
+            // As in a tree without kustomizations.
+            deployed_from: file
+                .match_indices('/')
+                .map(|(at, _)| file[..at].to_owned())
+                .chain([String::new()])
+                .collect(),
+            ..ImageChange::default()
         };
         PushedCommit { commit: commit.to_owned(), at, changes: files.iter().map(change).collect() }
     }
@@ -259,7 +283,7 @@ mod tests {
     fn kustomization(name: &str, path: &str, ready: (&str, &str), at: &str) -> Kustomization {
         let object = json!({
             "metadata": { "name": name },
-            "spec": { "path": path, "sourceRef": { "kind": "GitRepository", "name": "infra" } },
+            "spec": { "path": path, "suspend": ready.1 == "Suspended", "sourceRef": { "kind": "GitRepository", "name": "infra" } },
             "status": {
                 "conditions": [{ "type": "Ready", "status": ready.0, "reason": ready.1, "message": "why" }],
                 "lastAppliedRevision": format!("main@sha1:{}", if ready.0 == "True" { at } else { "" }),
@@ -275,7 +299,7 @@ mod tests {
     fn labels(events: &[RolloutEvent]) -> Vec<String> {
         let one = |event: &RolloutEvent| {
             let images: Vec<&str> = event.changes.iter().map(|change| change.image.as_str()).collect();
-            let name = event.kustomization.as_ref().map_or("-", |one| one.name.as_str());
+            let name = event.deployer.as_ref().map_or("-", |one| one.name.name.as_str());
             format!("{} {name} {} {}", &event.commit[..1], event.outcome.label(), images.join(","))
         };
         events.iter().map(one).collect()
@@ -297,24 +321,33 @@ mod tests {
             ]
         };
         let wait = ("Unknown", "Progressing");
-        assert!(pending.update(&all(wait, wait), now, &later_contains_earlier).is_empty());
+        assert!(pending.update(&observed(&all(wait, wait)), now, &later_contains_earlier).is_empty());
         assert_eq!(
-            labels(&pending.update(&all(READY, BROKEN), now, &later_contains_earlier)),
+            labels(&pending.update(&observed(&all(READY, BROKEN)), now, &later_contains_earlier)),
             ["1 shop applied shop", "1 cart failed cart"]
         );
-        assert!(pending.update(&all(READY, BROKEN), now, &later_contains_earlier).is_empty());
+        assert!(pending.update(&observed(&all(READY, BROKEN)), now, &later_contains_earlier).is_empty());
         // A retry succeeds.
-        assert_eq!(labels(&pending.update(&all(READY, READY), now, &later_contains_earlier)), ["1 cart applied cart"]);
+        assert_eq!(
+            labels(&pending.update(&observed(&all(READY, READY)), now, &later_contains_earlier)),
+            ["1 cart applied cart"]
+        );
         assert!(pending.is_empty());
     }
 
     #[test]
-    fn a_base_below_no_path_concerns_all() {
+    fn a_base_concerns_those_that_are_said_to_include_it() {
         let (mut pending, now) = (pending(), Instant::now());
-        pending.add(pushed(ONE, now, &[("shop", "bases/shop/x.yaml")]));
-        let all = [kustomization("a", "./a", READY, ONE), kustomization("b", "./b", BROKEN, ONE)];
+        let mut base = pushed(ONE, now, &[("shop", "bases/shop/x.yaml")]);
+        base.changes[0].deployed_from = ["a", "b"].map(str::to_owned).into();
+        pending.add(base);
+        let all = [
+            kustomization("a", "./a", READY, ONE),
+            kustomization("b", "./b", BROKEN, ONE),
+            kustomization("c", "./c", READY, ONE),
+        ];
         assert_eq!(
-            labels(&pending.update(&all, now, &later_contains_earlier)),
+            labels(&pending.update(&observed(&all), now, &later_contains_earlier)),
             ["1 a applied shop", "1 b failed shop"]
         );
     }
@@ -324,26 +357,99 @@ mod tests {
         let (mut pending, now) = (pending(), Instant::now());
         pending.add(pushed(ONE, now, &[("shop", "apps/shop.yaml"), ("cart", "apps/cart.yaml")]));
         assert_eq!(labels(&pending.add(pushed(TWO, now, &[("shop", "apps/shop.yaml")]))), ["1 - superseded shop"]);
-        let events = pending.update(&[kustomization("apps", "./", READY, TWO)], now, &later_contains_earlier);
+        let events =
+            pending.update(&observed(&[kustomization("apps", "./", READY, TWO)]), now, &later_contains_earlier);
         assert_eq!(labels(&events), ["1 apps applied cart", "2 apps applied shop"]);
         assert!(pending.is_empty());
     }
 
     #[test]
-    fn overdue_commits_are_reported_once_and_failed_ones_not_again() {
+    fn overdue_commits_are_reported_once_and_the_verdict_of_flux_may_follow() {
         let (mut pending, now) = (pending(), Instant::now());
         let files = [("shop", "apps/shop/x.yaml"), ("cart", "apps/cart/x.yaml")];
         pending.add(pushed(TWO, now, &files));
-        let all = [kustomization("shop", "./apps/shop", READY, ONE), kustomization("cart", "./apps/cart", BROKEN, TWO)];
-        assert_eq!(labels(&pending.update(&all, now, &later_contains_earlier)), ["2 cart failed cart"]);
-        assert!(pending.update(&all, now + TIMEOUT / 2, &later_contains_earlier).is_empty());
-        let events = pending.update(&all, now + TIMEOUT, &later_contains_earlier);
-        assert_eq!(labels(&events), ["2 shop overdue shop"]);
+        let all =
+            |shop| [kustomization("shop", "./apps/shop", shop, ONE), kustomization("cart", "./apps/cart", BROKEN, TWO)];
+        let mut at = |all: &[Kustomization], age: Duration| {
+            labels(&pending.update(&observed(all), now + age, &later_contains_earlier))
+        };
+        assert_eq!(at(&all(READY), Duration::ZERO), ["2 cart failed cart"]);
+        assert!(at(&all(READY), TIMEOUT / 2).is_empty());
+        assert_eq!(at(&all(READY), TIMEOUT), ["2 shop overdue shop"]);
+        assert!(at(&all(READY), TIMEOUT).is_empty());
+        // Flux had the same timeout, and notices a moment later.
+        let failed = [kustomization("shop", "./apps/shop", ("False", "HealthCheckFailed"), TWO)];
+        let failed = [&failed[..], &all(READY)[1..]].concat();
+        assert_eq!(at(&failed, TIMEOUT + Duration::from_secs(1)), ["2 shop failed shop"]);
+        let late = [kustomization("shop", "./apps/shop", READY, TWO), kustomization("cart", "./apps/cart", READY, TWO)];
+        assert_eq!(at(&late, TIMEOUT * 3 / 2), ["2 shop applied shop", "2 cart applied cart"]);
         assert!(pending.is_empty());
-        pending.add(pushed(TWO, now, &files));
-        assert_eq!(labels(&pending.update(&[], now + TIMEOUT, &later_contains_earlier)), ["2 - overdue shop,cart"]);
-        pending.add(pushed(TWO, now, &files));
-        assert!(pending.give_up(now, "no response").is_empty());
-        assert_eq!(labels(&pending.give_up(now + TIMEOUT, "no response")), ["2 - overdue shop,cart"]);
+    }
+
+    #[test]
+    fn waiting_ends() {
+        let (mut pending, now) = (pending(), Instant::now());
+        pending.add(pushed(TWO, now, &[("shop", "apps/shop/x.yaml")]));
+        let mut silent = Observed::default();
+        silent.failures.insert(Product::Flux, "no response".to_owned());
+        assert!(pending.update(&silent, now, &later_contains_earlier).is_empty());
+        assert!(pending.is_falling_due(now + TIMEOUT));
+        let events = pending.update(&silent, now + TIMEOUT, &later_contains_earlier);
+        assert_eq!(labels(&events), ["2 - overdue shop"]);
+        assert!(!pending.is_falling_due(now + TIMEOUT) && !pending.is_empty());
+        assert!(pending.update(&silent, now + TIMEOUT * 2, &later_contains_earlier).is_empty());
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn what_is_suspended_or_unclaimed_is_not_applied_whoever_is_ready() {
+        let (mut pending, now) = (pending(), Instant::now());
+        pending.add(pushed(ONE, now, &[("shop", "apps/shop.yaml"), ("cart", "carts/cart.yaml")]));
+        let root = kustomization("root", "./clusters", READY, ONE);
+        let all = |apps| [root.clone(), kustomization("apps", "./apps", apps, ONE)];
+        let mut at = |all: &[Kustomization]| {
+            let events = pending.update(&observed(all), now, &later_contains_earlier);
+            let RolloutOutcome::Unclaimed { state } = &events.last().expect("an event").outcome else {
+                return labels(&events);
+            };
+            assert_eq!(
+                state,
+                "no Kustomization in flux-system of the GitRepository flux-system/infra deploys carts/cart.yaml"
+            );
+            labels(&events)
+        };
+        assert_eq!(at(&all(("True", "Suspended"))), ["1 apps suspended shop", "1 - unclaimed cart"]);
+        // Once it is resumed, and the other one has got a Kustomization, both are applied.
+        let resumed = [&all(READY)[..], &[kustomization("carts", "./carts", READY, ONE)]].concat();
+        assert_eq!(at(&resumed), ["1 apps applied shop", "1 carts applied cart"]);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn what_a_kustomization_may_still_create_is_not_unclaimed_before_the_timeout() {
+        let (mut pending, now) = (pending(), Instant::now());
+        pending.add(pushed(ONE, now, &[("cart", "carts/cart.yaml")]));
+        let all = [kustomization("root", "./clusters", ("Unknown", "Progressing"), ONE)];
+        assert!(pending.update(&observed(&all), now, &later_contains_earlier).is_empty());
+        let events = pending.update(&observed(&all), now + TIMEOUT, &later_contains_earlier);
+        assert_eq!(labels(&events), ["1 - unclaimed cart"]);
+    }
+
+    #[test]
+    fn resumed_commits_are_reported_unless_the_cluster_holds_them_already() {
+        let (mut pending, now) = (pending(), Instant::now());
+        let commits =
+            || vec![pushed(ONE, now, &[("cart", "carts/x.yaml")]), pushed(TWO, now, &[("shop", "apps/x.yaml")])];
+        pending.resume(commits());
+        let carts = kustomization("carts", "./carts", READY, ONE);
+        let all = [carts.clone(), kustomization("apps", "./apps", READY, ONE)];
+        assert!(pending.update(&observed(&all), now, &later_contains_earlier).is_empty());
+        pending.resume(commits());
+        let all = [carts, kustomization("apps", "./apps", ("Unknown", "Progressing"), TWO)];
+        assert!(pending.update(&observed(&all), now, &later_contains_earlier).is_empty());
+        let all = [kustomization("apps", "./apps", READY, TWO)];
+        assert_eq!(labels(&pending.update(&observed(&all), now, &later_contains_earlier)), ["2 apps applied shop"]);
+        pending.resume(commits());
+        assert!(pending.is_empty());
     }
 }

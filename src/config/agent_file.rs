@@ -158,6 +158,8 @@ mod tests {
         let argocd = |text: &str| cluster(&format!("argocd: {{ {text} }}")).argocd.expect("Argo CD");
         let usual = argocd("");
         assert_eq!((usual.namespace.as_str(), usual.selector.as_ref(), usual.selects("any")), ("argocd", None, true));
+        let seconds = |text: &str| argocd(text).timeout.as_secs();
+        assert_eq!((seconds(""), seconds("timeout: 30s")), (600, 30));
         let named = argocd("namespace: gitops, applications: [shop]");
         assert_eq!((named.namespace.as_str(), named.selects("shop"), named.selects("cart")), ("gitops", true, false));
         assert_eq!(argocd("selector: 'team in (a, b)'").selector.as_deref(), Some("team in (a, b)"));
@@ -187,6 +189,6 @@ mod tests {
         }
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux` or `argocd` is required"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux`, `argocd` or `pods` is required"));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Error, Location, Spanned, UserMessageFormatter};
 
 use super::diagnostics::Diagnostic;
 
@@ -50,7 +50,11 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<Node, Diagnostic> {
     parsed.map(|root| root.unwrap_or_else(nothing)).map_err(|error| {
         let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
         // The parser's message is followed by a picture of the line; its first line says it all.
-        let message = error.without_snippet().to_string();
+        let message = match error.without_snippet() {
+            Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
+            Error::DuplicateMappingKey { key: None, .. } => "a key is there twice".to_owned(),
+            other => other.render_with_formatter(&UserMessageFormatter),
+        };
         Diagnostic { text: format!("{file}{at}: {}", message.lines().next().unwrap_or_default()) }
     })
 }

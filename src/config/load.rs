@@ -19,6 +19,7 @@ use crate::registry::config::HostConfig;
 use crate::repo;
 use crate::repo::checkout;
 use crate::repo::config::{Branch, Person, Signing, SigningKeyFile, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::metrics::GitMetrics;
 use crate::repo::signers::source::Trust;
 use crate::repo::source::{SourceConfig, Sources};
 
@@ -192,6 +193,7 @@ fn repository(
         author,
         signing: signing(git.signing, overrides),
         trust,
+        metrics: GitMetrics::default(),
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));
@@ -352,8 +354,8 @@ agent:
             "4:10: git.depth: expected a whole number, found a string",
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
-            "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, trust, agent, notify, cluster",
+            "9:13: agent.interval: `30` has no unit; write `30s` if it is meant in seconds",
+            "10:1: registrys: unknown key; did you mean `registries`?",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");

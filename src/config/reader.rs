@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
-use strsim::levenshtein;
+
+use crate::text::nearest;
 
 use super::diagnostics::Diagnostics;
 use super::document::{Node, Value, nothing};
@@ -96,6 +97,23 @@ impl<'m> Section<'m> {
     pub fn section(&mut self, key: &'static str) -> Option<Section<'m>> {
         self.record(key, Kind::Section);
         self.take_or_empty(key).map(|node| self.subsection(key, node))
+    }
+
+    /// Takes a mapping. If there is a string instead, the error says what to write for it.
+    pub fn section_instead_of(
+        &mut self,
+        key: &'static str,
+        instead: impl Fn(&str) -> Option<String>,
+    ) -> Option<Section<'m>> {
+        self.record(key, Kind::Section);
+        let node = self.take_or_empty(key)?;
+        if let Value::Text(text) = &node.value
+            && let Some(right) = instead(text)
+        {
+            self.add(key, &node, format!("expected a mapping, found a string; write `{right}`"));
+            return None;
+        }
+        Some(self.subsection(key, node))
     }
 
     /// Takes a string or a mapping.
@@ -255,14 +273,16 @@ impl<'m> Section<'m> {
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.record(key, Kind::Duration);
         let node = self.take(key)?;
-        self.interpret(key, &node, duration)
+        match &node.value {
+            Value::Number(text) => self.checked(key, &node, duration(text)),
+            _ => self.interpret(key, &node, duration),
+        }
     }
 
     /// Ends the section: every key that was not taken is reported as unknown.
     pub fn finish(self) {
         for (key, _) in &self.pairs {
-            let near = self.known.iter().find(|known| is_near(known, &key.value));
-            let hint = match near {
+            let hint = match nearest(self.known.iter().copied(), &key.value) {
                 Some(known) => format!("; did you mean `{known}`?"),
                 None => format!("; expected one of {}", self.known.join(", ")),
             };
@@ -306,25 +326,5 @@ fn expected<'w>(words: impl Iterator<Item = &'w str>) -> String {
     match words.as_slice() {
         [all @ .., last] if !all.is_empty() => format!("expected {} or {last}", all.join(", ")),
         words => format!("expected {}", words.concat()),
-    }
-}
-
-/// Whether two names differ by one letter, or only by case and dashes.
-pub fn is_near(known: &str, given: &str) -> bool {
-    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
-    let (known, given) = (plain(known), plain(given));
-    // Comparing a name with one that is as long as a file would take a while.
-    let is_about_as_long = known.len().abs_diff(given.len()) <= 1;
-    known == given || is_about_as_long && known.len().max(given.len()) > 2 && levenshtein(&known, &given) <= 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_keys_are_recognised() {
-        assert!(is_near("keyFile", "keyfile") && is_near("keyFile", "key-file") && is_near("branch", "brnch"));
-        assert!(is_near("branch", "brunch") && !is_near("branch", "url"));
     }
 }

@@ -13,6 +13,9 @@ pub fn path(text: &str) -> Result<PathBuf, String> {
 
 /// Parses a duration such as `30s`, `5m`, `1h`, `1h30m` or `250ms`, but not zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    if text.bytes().all(|digit| digit.is_ascii_digit()) && !text.is_empty() {
+        return Err(format!("`{text}` has no unit; write `{text}s` if it is meant in seconds"));
+    }
     let fail = || format!("`{text}` is not a valid duration; use a value such as 30s, 5m or 1h");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| fail())?;
     let duration = Duration::try_from(parsed).map_err(|_| fail())?;
@@ -43,6 +46,7 @@ mod tests {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("30"), Err("`30` has no unit; write `30s` if it is meant in seconds".to_owned()));
         for text in ["", "30", "s", "-5s", "0s", "soon"] {
             assert!(duration(text).is_err(), "{text}");
         }

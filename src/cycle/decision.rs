@@ -9,6 +9,7 @@ use crate::manifest::field_rules::FieldRules;
 use crate::plan::gate::GatedPlan;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::skip::{Reason, Skipped};
+use crate::plan::trailer::Hold;
 use crate::stage::name::Name;
 
 use super::error::CycleError;
@@ -56,6 +57,12 @@ impl Decision {
     /// Returns the state of each image that a policy governs.
     pub fn statuses(&self) -> Vec<ImageStatus> {
         status::of_images(&self.inputs, &self.gated, &self.skipped)
+    }
+
+    /// Returns the holds by name, except those that this ends.
+    pub fn remaining_holds(&self) -> Vec<Hold> {
+        let is_ended = |hold: &&Hold| matches!(&self.purpose.act, Act::Resume(target) if target.covers(&hold.target));
+        self.inputs.named.all().iter().filter(|hold| !is_ended(hold)).cloned().collect()
     }
 
     /// Returns what was found out about stages.

@@ -13,6 +13,7 @@ use crate::manifest::inventory::Inventory;
 use crate::plan::findings::FindingsByImage;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::rule::PolicySet;
+use crate::progress::Counter;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -80,11 +81,12 @@ pub async fn verify(
     }
     let part_cache = PartCache::default();
     let warnings = expiring(registry, sources, inventory, policies, &part_cache).await;
+    let progress = Counter::new("deployed images", images.len());
     let checks: Vec<_> = images
         .into_iter()
         .map(|((repository, version), places)| {
             let warning = version.tag.as_ref().and_then(|tag| warnings.get(&(repository, tag)).cloned());
-            let part_cache = &part_cache;
+            let (part_cache, progress) = (&part_cache, &progress);
             async move {
                 let platforms = policies.platforms_of(repository);
                 let checked = registry.check_integrity(repository, &version, platforms, part_cache).await;
@@ -92,6 +94,7 @@ pub async fn verify(
                     Ok(_) => (Status::Ok, None, None),
                     Err(error) => (status_of(&error), Some(error.to_string()), error.help()),
                 };
+                progress.advance();
                 let Version { tag, digest } = version;
                 Deployed { image: repository.clone(), tag, digest, status, detail, help, warning, places }
             }

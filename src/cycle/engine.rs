@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::fault::Explain;
+use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -31,8 +33,9 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
+use super::history::recent::{RecentCommit, recent};
 use super::memory::{KnownHolds, Memory};
-use super::operations::follow::Follow;
+use super::operations::follow::{Follow, FollowOne};
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
@@ -154,6 +157,12 @@ impl Engine {
         result
     }
 
+    /// Returns the commits up to the tip of the last cycle that moved image fields since a point in time, oldest first.
+    pub fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
+        let Some(tip) = self.memory.with(|memory| memory.tip) else { return Ok(Vec::new()) };
+        Ok(recent(&BareClone::open(self.repo.clone())?, tip, since)?)
+    }
+
     /// Returns whether any image of a scope is followed. Before the first cycle, every image may be.
     pub fn follows(&self, scope: &Scope) -> bool {
         self.memory.with(|memory| memory.state.as_ref().is_none_or(|state| state.covers(scope)))
@@ -192,6 +201,14 @@ impl Engine {
         let decision = self.decide(&Follow, &mut CycleState::default()).await?;
         decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
         Ok(decision.statuses())
+    }
+
+    /// Returns the state of one image, or `None` if no policy governs it. Nothing is written, and no registry is queried
+    /// about other images.
+    pub async fn status_of(&self, image: &Repository) -> Result<Option<ImageStatus>, CycleError> {
+        let decision = self.decide(&FollowOne(image), &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.statuses().into_iter().find(|status| status.image == *image))
     }
 
     /// Returns what each stage holds, and what comes next. Nothing is written.

@@ -8,7 +8,7 @@ use crate::manifest::edit::EditError;
 use crate::manifest::inventory::NamedFileError;
 use crate::plan::decide::RequestError;
 use crate::plan::gate::ChangeError;
-use crate::plan::trailer::Hold;
+use crate::plan::trailer::{Hold, Target};
 use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
@@ -39,6 +39,9 @@ pub enum CycleError {
     /// A request about a stage makes no sense.
     #[error(transparent)]
     Stage(#[from] StageRequestError),
+    /// A version that was named does not exist.
+    #[error("{target}: the registry has no such image, and no field holds it")]
+    UnknownVersion { target: Target, near: Option<String> },
     /// A file that was named cannot be used.
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
@@ -78,7 +81,10 @@ impl Explain for CycleError {
             | CycleError::Held { .. }
             | CycleError::TagMoved(_)
             | CycleError::Secret(_) => Fault::Blocked,
-            CycleError::Request(_) | CycleError::Stage(_) | CycleError::NamedFile(_) => Fault::BadInput,
+            CycleError::Request(_)
+            | CycleError::Stage(_)
+            | CycleError::UnknownVersion { .. }
+            | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. }
                 | EditError::NoDigest { .. }
@@ -125,6 +131,11 @@ impl Explain for CycleError {
             CycleError::Request(RequestError::NothingBefore { .. }) => {
                 Some("name the tag to return to: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
             }
+            CycleError::UnknownVersion { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
+            CycleError::UnknownVersion { target, .. } => Some(format!(
+                "hold a tag of the registry, or the whole image: tagalong hold {} --reason TEXT",
+                target.image
+            )),
             CycleError::Held { image, .. } => Some(format!(
                 "pass --force --reason TEXT to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"
             )),

@@ -46,6 +46,9 @@ pub struct Explanation {
     pub dropped: Vec<DroppedTag>,
     /// The error of the registry, if it failed.
     pub registry_error: Option<String>,
+    /// True if the registry could not be queried, so that something is missing here.
+    #[serde(skip)]
+    pub is_incomplete: bool,
     /// The holds on the image.
     pub holds: Vec<HoldStatus>,
     /// The stages that have fields of the image, with what the release that comes next waits for.
@@ -146,6 +149,7 @@ pub async fn explain(engine: &Engine, image: &Repository, stage: Option<&Name>) 
         tags: Vec::new(),
         dropped: Vec::new(),
         registry_error: None,
+        is_incomplete: false,
         holds: Vec::new(),
         stages: Vec::new(),
         gates: gates(&state, rule, image, &engine.services().registry),
@@ -160,10 +164,15 @@ pub async fn explain(engine: &Engine, image: &Repository, stage: Option<&Name>) 
             explanation.holds.push(held);
         }
     }
+    let is_unanswered = |stay: &FieldReason| stay.reason == Reason::RegistryError;
+    explanation.is_incomplete = explanation.fields.iter().flat_map(|field| &field.stays).any(is_unanswered);
     let Some(rule) = rule else { return Ok(explanation) };
     match engine.services().registry.tags(image).await {
         Ok(listed) => explanation.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
-        Err(error) => explanation.registry_error = Some(error.to_string()),
+        Err(error) => {
+            explanation.is_incomplete |= !error.is_not_found();
+            explanation.registry_error = Some(error.to_string());
+        }
     }
     match state.findings.get(image) {
         Some(Ok(findings)) => {

@@ -10,6 +10,7 @@
 //! - [`evidence`]: the checks that stages require of what was deployed
 //! - [`time_limit`]: work that is abandoned at a time
 //! - [`memory`]: the memory of an engine between cycles
+//! - [`metrics`]: the metrics of the clients that cycles use
 //! - [`tip`]: the commit that a branch points to
 //! - [`idle`]: policies and paths without effect
 //! - [`tree`]: the files and image fields of a tip
@@ -51,6 +52,7 @@ pub mod gates;
 pub mod history;
 pub mod idle;
 pub mod memory;
+pub mod metrics;
 pub mod move_log;
 pub mod operations;
 pub mod queries;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Version};
+use crate::manifest::inventory::Inventory;
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
+use crate::plan::trailer::Hold;
 use crate::repo::clone::CommitId;
 use crate::stage::name::Name;
 
@@ -43,6 +45,10 @@ pub struct Report {
     pub proposes: BTreeSet<Name>,
     /// The promotions whose approvals are not in history yet.
     pub unrecorded: Vec<Unrecorded>,
+    /// The image fields of the tree.
+    pub inventory: Arc<Inventory>,
+    /// The holds by name before it, except those that it ended, for an operation that a person requested.
+    pub holds: Vec<Hold>,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }

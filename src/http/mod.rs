@@ -64,6 +64,21 @@ pub fn root_cause(error: &dyn Error) -> String {
     }
 }
 
+/// The reason why a connection failed: in words where TLS is the reason, else the message of the innermost cause.
+pub fn connection_failure(error: &(dyn Error + 'static)) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    let words = match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(UnknownIssuer)) => "its certificate is signed by an unknown authority",
+        Some(rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. })) => "its certificate has expired",
+        Some(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            "its certificate is for another name"
+        }
+        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS, so it probably serves plain HTTP",
+        _ => return root_cause(error),
+    };
+    words.to_owned()
+}
+
 /// The kind of a failed connection, as far as advice depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionFailure {

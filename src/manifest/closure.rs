@@ -14,6 +14,8 @@ pub struct Closures {
     includes: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// The kustomizations that include each file directly.
     parents: HashMap<Arc<str>, Vec<Parent>>,
+    /// The kustomizations that put each file into a ConfigMap.
+    generators: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 /// A kustomization that includes a file.
@@ -27,7 +29,8 @@ struct Parent {
 impl Closures {
     /// Makes an empty set with room for a number of kustomizations.
     pub(super) fn with_capacity(kustomizations: usize) -> Closures {
-        Closures { includes: HashMap::with_capacity(kustomizations), parents: HashMap::with_capacity(kustomizations) }
+        let (includes, parents) = (HashMap::with_capacity(kustomizations), HashMap::with_capacity(kustomizations));
+        Closures { includes, parents, generators: HashMap::new() }
     }
 
     /// Adds a kustomization with its resources and the other files that it includes.
@@ -40,6 +43,25 @@ impl Closures {
         }
         resources.extend(files);
         self.includes.insert(Arc::clone(kustomization), resources);
+    }
+
+    /// Adds the files that a kustomization puts into ConfigMaps. They are deployed with it, but no Secrets belong to them.
+    pub(super) fn add_config_maps(&mut self, kustomization: &Arc<str>, files: impl Iterator<Item = Arc<str>>) {
+        for file in files {
+            self.generators.entry(file).or_default().push(Arc::clone(kustomization));
+        }
+    }
+
+    /// Returns the kustomizations that deploy a file in any form.
+    pub(super) fn deployed_by(&self, file: &str) -> impl Iterator<Item = &str> {
+        let generators = self.generators.get(file).into_iter().flatten().map(AsRef::as_ref);
+        self.parents_of(file).chain(generators)
+    }
+
+    /// Returns the kustomization of a folder.
+    pub(super) fn kustomization_in(&self, folder: &str) -> Option<&str> {
+        let named = |name: &&str| self.includes.get_key_value(child_of(folder, name).as_str());
+        KUSTOMIZATION_NAMES.iter().find_map(named).map(|(file, _)| file.as_ref())
     }
 
     /// Returns the kustomizations that have a file among their resources.
@@ -133,8 +155,12 @@ impl Closures {
         inner == upper && !(is_above && self.has_kustomization(upper))
     }
 
-    fn has_kustomization(&self, folder: &str) -> bool {
-        KUSTOMIZATION_NAMES.iter().any(|name| self.includes.contains_key(child_of(folder, name).as_str()))
+    pub(super) fn is_kustomization(&self, file: &str) -> bool {
+        self.includes.contains_key(file)
+    }
+
+    pub(super) fn has_kustomization(&self, folder: &str) -> bool {
+        self.kustomization_in(folder).is_some()
     }
 }
 

@@ -69,6 +69,8 @@ impl Graph {
             included.insert(Arc::clone(file), resources.clone());
             let files = kustomization.files.iter().filter(|file| is_local(file)).filter_map(target);
             closures.add(file, resources, files.collect());
+            let generated = kustomization.config_maps.iter().flat_map(|(_, files)| files);
+            closures.add_config_maps(file, generated.filter(|file| is_local(file)).filter_map(target));
         }
         let suspects = in_or_below_cycles(&included);
         let suspects = kustomizations.iter().filter(|(file, _)| suspects.contains(&***file)).take(MOST_SUSPECTS);

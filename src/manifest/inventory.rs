@@ -6,11 +6,13 @@ use std::sync::Arc;
 use strsim::levenshtein;
 
 use crate::image::Repository;
+use crate::path::{child_of, parent_of};
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
+use super::deployed_from::{self, DeployedFrom};
 use super::facts::{FieldProblem, FieldProblemReason, FileFacts, VersionRange};
-use super::field::{Field, Pending};
+use super::field::{Field, Pending, Shape};
 use super::graph::{Graph, GraphProblem};
 use super::names::{Names, NoName};
 use super::paths::PathFilter;
@@ -97,6 +99,8 @@ pub struct Inventory {
     charts_left_alone: Vec<(String, String)>,
     /// A file that was named explicitly and does not exist.
     missing: Option<String>,
+    /// The files with fields that belong to charts.
+    in_charts: BTreeSet<String>,
 }
 
 impl Inventory {
@@ -120,7 +124,19 @@ impl Inventory {
         let odd = graph.problems.iter().cloned().map(Problem::Graph);
         inventory.problems = odd.chain(inventory.problems).collect();
         inventory.missing = paths.missing(exists).map(str::to_owned);
+        inventory.in_charts = in_charts(&inventory.fields, exists);
         inventory
+    }
+
+    /// Returns the folders from which a file is deployed.
+    pub fn deployed_from(&self, file: &str) -> DeployedFrom {
+        let is_manifest = |located: &Located| matches!(located.field.shape, Shape::Workload | Shape::OciRepository);
+        let from = self.fields.partition_point(|located| located.file.as_str() < file);
+        let mut own = self.fields[from..].iter().take_while(|located| located.file == file).peekable();
+        // A manifest is applied if a kustomization says so, and values are read in many ways.
+        let is_loose = own.peek().is_none() || own.any(|located| !is_manifest(located));
+        let folders = deployed_from::folders(&self.closures, file, is_loose);
+        DeployedFrom { folders, is_in_chart: self.in_charts.contains(file) }
     }
 
     /// Adds the fields of one file.
@@ -239,6 +255,26 @@ pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str
 /// Returns the distance between two names. The last component counts double: people mistype it least, and it says most.
 fn distance(a: &Repository, b: &Repository) -> usize {
     2 * levenshtein(a.short_name(), b.short_name()) + levenshtein(a.as_str(), b.as_str())
+}
+
+/// Returns the files of fields that belong to charts.
+fn in_charts(fields: &[Located], exists: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
+    let mut folders: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for located in fields {
+        let mut folder = parent_of(&located.file);
+        loop {
+            let is_chart = folders.entry(folder).or_insert_with(|| exists(&child_of(folder, "Chart.yaml")));
+            if *is_chart {
+                found.insert(located.file.clone());
+            }
+            if *is_chart || folder.is_empty() {
+                break;
+            }
+            folder = parent_of(folder);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! - [`find`]: finds the fields of a file, by their `shapes`; [`facts`]: everything that is known about the file
 //! - [`file_kind`]: the kinds of files and documents
 //! - [`kustomization`]: the references of a kustomization to files and images; [`file_references`]: reads only those
-//! - [`closure`]: files that are deployed together
+//! - [`closure`]: files that are deployed together; [`deployed_from`]: the folders from which a file is deployed
+//! - [`helm_release`]: the HelmReleases that a file declares
 //! - [`chart_lock`]: lock files of charts, which follow the dependencies
 //! - [`field_rules`]: configured rules for fields beyond the usual shapes
 //! - [`file_pattern`]: the files of a rule; [`rule_image`]: its images
@@ -25,6 +26,7 @@
 
 pub mod chart_lock;
 pub mod closure;
+pub mod deployed_from;
 pub mod edit;
 pub mod facts;
 pub mod field;
@@ -35,6 +37,7 @@ pub mod file_references;
 pub mod find;
 pub mod flux;
 pub mod graph;
+pub mod helm_release;
 pub mod inventory;
 pub mod kustomization;
 pub mod marker;

@@ -37,6 +37,7 @@ impl Dispatcher {
     pub fn start(channels: Vec<Channel>, metrics: NotifyMetrics) -> Dispatcher {
         let closed = CancellationToken::new();
         let start = |channel: Channel| {
+            metrics.start(&channel.name);
             let (queue, queued) = mpsc::channel(QUEUE);
             let work = serve(channel.clone(), queued, metrics.clone(), closed.clone());
             ChannelQueue { channel, queue, task: tokio::spawn(work) }

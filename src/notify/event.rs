@@ -17,7 +17,7 @@ pub enum Kind {
     PushExhausted,
     /// Cycles are failing.
     Failed,
-    /// Flux has applied a commit.
+    /// A commit was applied in the cluster.
     Reconciled,
     /// Flux failed to apply a commit, or has not applied it in time.
     ReconcileFailed,

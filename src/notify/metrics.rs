@@ -22,6 +22,9 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// All results.
+    pub const ALL: [Delivery; 3] = [Delivery::Done, Delivery::Failed, Delivery::Lost];
+
     fn label(self) -> &'static str {
         match self {
             Delivery::Done => "done",
@@ -34,8 +37,13 @@ impl Delivery {
 impl NotifyMetrics {
     /// Registers the families.
     pub fn register(&self, registry: &mut Registry) {
-        let help = "Events that channels were told of, by how it went: done, failed, lost";
+        let help = "Events for channels by result: done, failed, lost";
         registry.register("notifications", help, self.notifications.clone());
+    }
+
+    /// Starts to count the events of a channel, from 0.
+    pub(super) fn start(&self, channel: &str) {
+        Delivery::ALL.into_iter().for_each(|delivery| self.count(channel, delivery, 0));
     }
 
     /// Counts events of a channel.

@@ -31,9 +31,9 @@ pub enum RegistryError {
     /// The image exists, but parts of it are missing or wrong.
     #[error("{image} is incomplete: {}", listed(flaws))]
     Incomplete { image: String, flaws: Vec<Flaw> },
-    /// The host requires credentials, but none are configured.
-    #[error("{host} requires credentials, but none are configured")]
-    NoCredentials { host: String },
+    /// The host requires credentials, but the file has none for it, or there is no file.
+    #[error("{host} requires credentials, {}", file.as_ref().map_or("but no Docker config file is there".to_owned(), |file| format!("and {} has none for it", file.display())))]
+    NoCredentials { host: String, file: Option<PathBuf> },
     /// The credentials were rejected.
     #[error("{host} rejected the credentials from {from} for {what}")]
     Denied { host: String, from: String, what: String },
@@ -180,18 +180,20 @@ impl Explain for RegistryError {
             RegistryError::Incomplete { .. } => {
                 "push the image again; a cleanup of the registry may have removed parts of it".to_owned()
             }
-            RegistryError::NoCredentials { host } => {
-                format!(
-                    "provide a Docker config file with an entry for {host} through registries[].credentialsFile or REGISTRY_AUTH_FILE"
-                )
+            RegistryError::NoCredentials { host, file: Some(_) } => {
+                format!("run `docker login {host}`, or name another file in registries[].credentialsFile")
             }
+            RegistryError::NoCredentials { host, file: None } => format!(
+                "looked at registries[].credentialsFile, REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json and \
+                 ~/.docker/config.json; provide one with an entry for {host}"
+            ),
             RegistryError::Denied { host, .. } => format!("check the entry for {host}; it must be allowed to pull"),
             RegistryError::RateLimited { .. } => "poll less often, or sign in for a higher limit".to_owned(),
             RegistryError::Unreachable { host, failure: ConnectionFailure::Certificate, .. } => {
                 format!("set registries[].caFile to the certificate authority of {host}")
             }
             RegistryError::Unreachable { host, failure: ConnectionFailure::NotTls, .. } => {
-                format!("if {host} uses plain HTTP, set registries[].plainHttp: true")
+                format!("if that is intended, set `plainHttp: true` in the entry of {host} under `registries`")
             }
             RegistryError::Unreachable { .. } => {
                 "check the host name, the network, and that the registry is running".to_owned()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::Semaphore;
@@ -102,6 +103,8 @@ pub struct Host {
     permits: Arc<Semaphore>,
     memory: HostMemory,
     rate_limit: Arc<RateLimit>,
+    /// The last request without a response.
+    last_failure: Arc<Mutex<Option<RegistryError>>>,
     metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
 }
@@ -119,6 +122,7 @@ impl Host {
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
         let is_plain = own.is_some_and(|own| own.plain_http)
             || config.hosts.iter().filter_map(|host| host.mirror.as_ref()).any(is_plain_mirror);
+        metrics.start(name);
         let scheme = if is_plain { "http" } else { "https" };
         let is_hub = account_of(name) == DEFAULT_HOST;
         let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };
@@ -142,6 +146,7 @@ impl Host {
             permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
             memory,
             rate_limit: Arc::new(RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst))),
+            last_failure: Arc::default(),
             metrics,
             in_flight: SingleFlight::default(),
         })
@@ -157,6 +162,7 @@ impl Host {
             permits: Arc::clone(&self.permits),
             memory: self.memory.clone(),
             rate_limit: Arc::clone(&self.rate_limit),
+            last_failure: Arc::clone(&self.last_failure),
             metrics: self.metrics.clone(),
             in_flight: SingleFlight::default(),
         }
@@ -237,8 +243,9 @@ impl Host {
                 return not_permitted(RegistryError::RateLimited { host: self.name.clone(), wait: Some(wait) });
             }
             Permit::Down => {
-                let reason = "it has not responded for a while; requests are paused for some seconds".to_owned();
-                return not_permitted(unreachable(&self.name, reason));
+                // What is wrong with the host is what the last request to it found.
+                let last = self.last_failure.lock().clone();
+                return not_permitted(last.unwrap_or_else(|| unreachable(&self.name, "it is down".to_owned())));
             }
         }
         let _permit = self.permits.acquire().await.map_err(|closed| unreachable(&self.name, closed.to_string()))?;
@@ -253,7 +260,7 @@ impl Host {
         }
         self.sign_in.challenged(&response.headers, &request.scope, authorization.as_ref())?;
         let Some(authorization) = self.sign_in.authorization(&request.scope).await? else {
-            return Err(RegistryError::NoCredentials { host: self.name.clone() }.into());
+            return Err(self.sign_in.no_credentials().into());
         };
         let response = self.exchange(request, Some(&authorization)).await?;
         Ok(self.check_status(request, response, true)?)
@@ -265,9 +272,7 @@ impl Host {
         match response.status {
             StatusCode::FORBIDDEN if response.has_left => Ok(response),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.sign_in.denied(&request.scope)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(RegistryError::NoCredentials { host: self.name.clone() })
-            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.sign_in.no_credentials()),
             StatusCode::TOO_MANY_REQUESTS => {
                 let wait = retry_after(&response.headers);
                 Err(RegistryError::RateLimited { host: self.name.clone(), wait })
@@ -318,6 +323,7 @@ impl Host {
             Err(error) => {
                 self.metrics.count(&self.name, None);
                 if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
+                    *self.last_failure.lock() = Some(error.clone());
                     self.rate_limit.no_response(Instant::now());
                 }
                 return Err(error);

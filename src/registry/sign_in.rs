@@ -170,10 +170,19 @@ impl SignIn {
         let from = match &self.credential_source {
             CredentialSource::File(file) => file.display().to_string(),
             CredentialSource::Given { from, .. } => from.clone(),
-            CredentialSource::Nothing => return RegistryError::NoCredentials { host },
+            CredentialSource::Nothing => return self.no_credentials(),
         };
         let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
         RegistryError::Denied { host, from, what }
+    }
+
+    /// The error for a request that needs credentials, where there are none.
+    pub fn no_credentials(&self) -> RegistryError {
+        let file = match &self.credential_source {
+            CredentialSource::File(file) => Some(file.clone()),
+            CredentialSource::Given { .. } | CredentialSource::Nothing => None,
+        };
+        RegistryError::NoCredentials { host: self.name.clone(), file }
     }
 
     /// Requests a token from the token server; anonymously if there are no credentials, as for public images.
@@ -221,7 +230,7 @@ impl SignIn {
         };
         self.token_in(&response, scope, || match credential {
             Some(_) => self.denied(scope),
-            None => RegistryError::NoCredentials { host: self.name.clone() },
+            None => self.no_credentials(),
         })
     }
 

@@ -78,7 +78,8 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
 }
 
 fn connection_failed(host: &str, error: &reqwest::Error) -> RegistryError {
-    let (reason, failure) = (excerpt(&http::root_cause(error)), ConnectionFailure::of(error));
+    let failure = ConnectionFailure::of(error);
+    let reason = excerpt(&http::connection_failure(error));
     RegistryError::Unreachable { host: host.to_owned(), reason, failure }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::secret::SafeUrl;
 
 use super::known_hosts::Fingerprint;
+use super::metrics::GitMetrics;
 use super::signers::source::Trust;
 
 /// The default number of commits in a first clone.
@@ -50,6 +51,8 @@ pub struct Config {
     pub signing: Option<Signing>,
     /// The keys whose commits count, and those with special rights.
     pub trust: Trust,
+    /// The metrics that fetches and pushes count into.
+    pub metrics: GitMetrics,
 }
 
 /// How to connect over ssh.

@@ -2,10 +2,13 @@
 
 use git2::{FetchOptions, Oid};
 
+use crate::progress;
+
 use super::clone::{BareClone, CommitId, mirror_of, open_bare};
 use super::config::{Branch, EVERYTHING};
 use super::error::RepoError;
 use super::local;
+use super::metrics::GitOperation;
 use super::remote::{self, Conversation};
 
 impl BareClone {
@@ -26,11 +29,13 @@ impl BareClone {
 
     /// Fetches in the same way, but a broken clone is an error.
     pub fn refresh(&self) -> Result<CommitId, RepoError> {
-        if let Some(path) = self.config.url.local_path() {
-            return self.look_at(path);
-        }
-        let is_first = self.repository.find_reference(&self.mirror()).is_err();
-        self.bring_over(if is_first { self.config.depth } else { AS_IT_IS }, Known::IsEnough)
+        self.config.metrics.measure(GitOperation::Fetch, || {
+            if let Some(path) = self.config.url.local_path() {
+                return self.look_at(path);
+            }
+            let is_first = self.repository.find_reference(&self.mirror()).is_err();
+            self.bring_over(if is_first { self.config.depth } else { AS_IT_IS }, Known::IsEnough)
+        })
     }
 
     /// Fetches more of the history of the branch: several times as much as there is, up to the configured limit.
@@ -51,7 +56,7 @@ impl BareClone {
             limit => depth.min(limit),
         };
         tracing::info!(here, depth, "more history is needed");
-        self.bring_over(depth, Known::AskAnyway)?;
+        self.config.metrics.measure(GitOperation::Fetch, || self.bring_over(depth, Known::AskAnyway))?;
         // libgit2 keeps the old boundary in memory.
         self.repository = open_bare(self.repository.path()).map_err(RepoError::git("opening the clone"))?;
         Ok(if self.count().map_err(counting())? > here { Deepened::More } else { Deepened::NoMore })
@@ -104,7 +109,12 @@ impl BareClone {
             return Ok(CommitId(tip));
         }
         let mut options = FetchOptions::new();
-        options.remote_callbacks(conversation.callbacks());
+        let mut callbacks = conversation.callbacks();
+        callbacks.transfer_progress(|transfer| {
+            progress::report("objects from git", transfer.received_objects(), transfer.total_objects());
+            true
+        });
+        options.remote_callbacks(callbacks);
         options.download_tags(git2::AutotagOption::None);
         if depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));

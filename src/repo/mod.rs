@@ -11,6 +11,7 @@
 //! - `credentials`: the credentials of a remote
 //! - `transport`: connections over ssh and http
 //! - [`remote`]: a conversation with the remote
+//! - [`metrics`]: how long fetches and pushes take
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
 //! - [`line`]: the first-parent line of the branch, with the files that each commit changed
@@ -49,6 +50,7 @@ mod local;
 mod local_push;
 mod loose;
 pub mod merging;
+pub mod metrics;
 pub mod modified_files;
 pub mod proposal;
 pub mod push;

@@ -13,6 +13,7 @@ use super::clone::{BareClone, CommitId};
 use super::config::{Branch, Config};
 use super::error::RepoError;
 use super::local_push;
+use super::metrics::GitOperation;
 use super::refusal;
 use super::remote::{self, Conversation};
 
@@ -50,17 +51,19 @@ impl BareClone {
     #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let _call = self.long_call();
-        let pushed = match self.config.url.local_path() {
-            Some(path) => match local_push::push(self, path, commit, lease.branch, lease.expected)? {
-                None => Push::Done,
-                Some(words) => Push::LostRace { words },
-            },
-            None => self.push_to_server(commit, lease)?,
-        };
+        let pushed = self.config.metrics.measure(GitOperation::Push, || match self.config.url.local_path() {
+            Some(path) => self.push_to_folder(path, commit, lease),
+            None => self.push_to_server(commit, lease),
+        })?;
         if pushed == Push::Done {
             self.note(lease.branch, commit.0)?;
         }
         Ok(pushed)
+    }
+
+    fn push_to_folder(&self, path: &str, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
+        let lost = local_push::push(self, path, commit, lease.branch, lease.expected)?;
+        Ok(lost.map_or(Push::Done, |words| Push::LostRace { words }))
     }
 
     fn push_to_server(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {

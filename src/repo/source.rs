@@ -10,6 +10,7 @@ use crate::secret::SafeUrl;
 use super::clone::BareClone;
 use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
 use super::error::RepoError;
+use super::metrics::GitMetrics;
 use super::signers::source::Trust;
 
 /// The number of commits in the first clone of a source. Deployed images are mostly recent; more is fetched if needed.
@@ -116,6 +117,7 @@ impl Sources {
             committer: nobody,
             signing: None,
             trust: Trust::default(),
+            metrics: GitMetrics::default(),
         })
     }
 }

@@ -376,9 +376,10 @@ mod tests {
         let (recipient, _) = key(1);
         let (_, other) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
-        let none = format!("0 no-key: no available identity can decrypt it; it is encrypted to {recipient}");
-        assert_eq!(said("a.yaml", &file, &other, None), [none.as_str()]);
+        let none = format!("0 no-key: there is no age identity to decrypt it with; it is encrypted to {recipient}");
         assert_eq!(said("a.yaml", &file, &Keyring::new(), None), [none]);
+        let wrong = said("a.yaml", &file, &other, None);
+        assert!(wrong[0].starts_with("0 no-key: the only available identity, that of age1"), "{wrong:?}");
         let clear = file.replace("  user: ENC", "  more: hunter2\n  user: ENC");
         let found = said("a.yaml", &clear, &other, None);
         assert_eq!(found, ["0 plaintext: plaintext in a Secret: stringData.more"]);

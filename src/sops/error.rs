@@ -23,8 +23,12 @@ pub enum SopsError {
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     /// No identity decrypts the data key.
-    #[error("no available identity can decrypt it; it is encrypted to {}", .recipients.join(", "))]
-    NoIdentity { recipients: Vec<String> },
+    #[error("{}; it is encrypted to {}", without_identity(.available), .recipients.join(", "))]
+    NoIdentity {
+        recipients: Vec<String>,
+        /// The recipients whose identities are available.
+        available: Vec<String>,
+    },
     /// The data key is encrypted only to keys of unsupported services.
     #[error("it is encrypted only to {}, which is not supported", .keys.join(", "))]
     Foreign {
@@ -104,6 +108,15 @@ pub enum ValueProblem {
     Key,
 }
 
+/// Returns why no identity decrypts a file.
+fn without_identity(available: &[String]) -> String {
+    match available {
+        [] => "there is no age identity to decrypt it with".to_owned(),
+        [only] => format!("the only available identity, that of {only}, cannot decrypt it"),
+        many => format!("none of the {} available identities can decrypt it", many.len()),
+    }
+}
+
 impl Explain for SopsError {
     fn fault(&self) -> Fault {
         match self {
@@ -118,6 +131,9 @@ impl Explain for SopsError {
 
     fn help(&self) -> Option<String> {
         match self {
+            SopsError::NoIdentity { available, .. } if available.is_empty() => {
+                Some("provide an age identity with --age-key-file or SOPS_AGE_KEY_FILE".to_owned())
+            }
             SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } => {
                 Some("provide the age identity of one of these recipients".to_owned())
             }

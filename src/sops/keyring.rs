@@ -58,12 +58,12 @@ impl Keyring {
         let recipients = || metadata.recipients();
         let broken = || SopsError::DataKey { recipient: recipients().join(", ") };
         if metadata.groups.len() == 1 {
-            let share = shares.first().ok_or_else(|| not_decrypted(metadata))?;
+            let share = shares.first().ok_or_else(|| self.not_decrypted(metadata))?;
             return DataKey::from_bytes(share.expose()).ok_or_else(broken);
         }
         let needed = metadata.threshold.unwrap_or(metadata.groups.len());
         match shares.len() {
-            0 => Err(not_decrypted(metadata)),
+            0 => Err(self.not_decrypted(metadata)),
             opened if opened < needed.max(2) => {
                 Err(SopsError::TooFewGroups { opened, needed, recipients: recipients() })
             }
@@ -90,16 +90,21 @@ impl Keyring {
         }
         Ok(found)
     }
-}
 
-/// Returns the reason why nothing was decrypted: no identity fits, or no kind of key is supported.
-fn not_decrypted(metadata: &Metadata) -> SopsError {
-    let here = metadata.keys().any(|key| match key {
-        MasterKey::Age { recipient, .. } => recipient::is_known(recipient),
-        MasterKey::Foreign { .. } => false,
-    });
-    let keys = metadata.recipients();
-    if here { SopsError::NoIdentity { recipients: keys } } else { SopsError::Foreign { keys } }
+    /// Returns the reason why nothing was decrypted: no identity fits, or no kind of key is supported.
+    fn not_decrypted(&self, metadata: &Metadata) -> SopsError {
+        let here = metadata.keys().any(|key| match key {
+            MasterKey::Age { recipient, .. } => recipient::is_known(recipient),
+            MasterKey::Foreign { .. } => false,
+        });
+        let recipients = metadata.recipients();
+        let available = || self.recipients().map(str::to_owned).collect();
+        if here {
+            SopsError::NoIdentity { recipients, available: available() }
+        } else {
+            SopsError::Foreign { keys: recipients }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +145,8 @@ mod tests {
             let recipient = mine.recipients().next().expect("a recipient").to_owned();
             let metadata = metadata(vec![vec![recipient.clone()]]);
             assert!(mine.open(&metadata).is_ok() && mine.holds(&recipient));
-            assert_eq!(other.open(&metadata), Err(SopsError::NoIdentity { recipients: vec![recipient] }));
+            let available = other.recipients().map(str::to_owned).collect();
+            assert_eq!(other.open(&metadata), Err(SopsError::NoIdentity { recipients: vec![recipient], available }));
         }
     }
 

@@ -2,11 +2,13 @@
 //! cut. JSON escapes by itself.
 
 use std::fmt::Debug;
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 
+use anstream::{AutoStream, ColorChoice};
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::text;
@@ -29,20 +31,26 @@ pub enum LogFormat {
     Json,
 }
 
-/// The layer that writes the log.
+/// The layer that writes the log to a writer for stderr.
 pub(super) fn layer(
     format: LogFormat,
     directives: &str,
+    writer: BoxMakeWriter,
 ) -> Result<Box<dyn Layer<Registry> + Send + Sync>, TelemetryError> {
     let filter = filter(directives)?;
-    let log = fmt::layer().with_writer(stderr);
+    let log = fmt::layer().with_writer(writer);
     Ok(match format {
         LogFormat::Text => {
             let log = log.fmt_fields(debug_fn(write_field).delimited(" "));
-            log.with_ansi(stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+            log.with_ansi(has_colors()).with_target(false).with_filter(filter).boxed()
         }
         LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
     })
+}
+
+/// Returns whether stderr shows colors, as the command line and the environment want it.
+fn has_colors() -> bool {
+    AutoStream::choice(&stderr()) != ColorChoice::Never
 }
 
 /// Returns the filter for directives. Of two for the same target, the later one counts.

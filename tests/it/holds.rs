@@ -250,9 +250,9 @@ fn a_hold_by_name_lasts_until_it_is_resumed() {
     assert_eq!(stage.tagalong(&["resume", &image, "--reason", "again"]).ok().stdout, "up to date\n");
 
     // Only one tag.
+    push(&stage, "cccccc3", 6);
     stage.tagalong(&["hold", &format!("{image}:cccccc3"), "--reason", "leaks"]).ok();
     assert_eq!(stage.origin.subjects()[0], "hold: app cccccc3");
-    push(&stage, "cccccc3", 6);
     is_held(&stage, "bbbbbb2", "cccccc3");
     push(&stage, "dddddd4", 7);
     syncs_to(&stage, "dddddd4");

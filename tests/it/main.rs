@@ -7,6 +7,7 @@ mod cli;
 mod cluster;
 mod deploy;
 mod docs;
+mod enums;
 mod evidence;
 mod fields;
 mod git;

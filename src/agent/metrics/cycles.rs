@@ -20,6 +20,11 @@ pub(super) const UPDATES_SERIES: usize = 500;
 /// The label of all others. No image has such a name.
 const OTHERS: &str = "(others)";
 
+/// The label of what succeeded.
+const DONE: &str = "done";
+/// The label of an attempt to push that lost a race.
+const LOST_RACE: &str = "lost-race";
+
 /// The buckets of cycle durations, in seconds.
 const DURATIONS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
 /// The buckets of the time from an image's build to its deployment, in seconds: up to a week.
@@ -37,7 +42,7 @@ pub struct CycleMetrics {
     last_done: Gauge,
     updates: Family<Label, Counter>,
     /// The images that have a series of `updates`.
-    updated: Mutex<BTreeSet<Repository>>,
+    counted: Mutex<BTreeSet<Repository>>,
     lag: Histogram,
     pushes: Family<Label, Counter>,
 }
@@ -49,7 +54,7 @@ impl Default for CycleMetrics {
             duration: Histogram::new(DURATIONS),
             last_done: Gauge::default(),
             updates: Family::default(),
-            updated: Mutex::default(),
+            counted: Mutex::default(),
             lag: Histogram::new(LAGS),
             pushes: Family::default(),
         }
@@ -58,7 +63,10 @@ impl Default for CycleMetrics {
 
 impl CycleMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("cycles", "Cycles by how they ended: done, or why not", self.cycles.clone());
+        registry.register("cycles", "Cycles by result: done, or the kind of failure", self.cycles.clone());
+        for result in std::iter::once(DONE).chain(Failure::labels()) {
+            drop(self.cycles.get_or_create(&[("result", result.to_owned())]));
+        }
         let help = "How long cycles took";
         registry.register_with_unit("cycle_duration", help, Unit::Seconds, self.duration.clone());
         let help = "When a cycle last got to its end, in Unix time";
@@ -67,19 +75,20 @@ impl CycleMetrics {
         registry.register("updates", help, self.updates.clone());
         let help = "From the build of an image to the push of the commit that deploys it";
         registry.register_with_unit("deploy_lag", help, Unit::Seconds, self.lag.clone());
-        let help = "Pushes that were tried, by how they went: done, lost-race";
+        let help = "Attempts to push by result: done, lost-race";
         registry.register("push_attempts", help, self.pushes.clone());
+        [DONE, LOST_RACE].into_iter().for_each(|result| self.pushed(result, 0));
     }
 
     pub(super) fn ended(&self, outcome: &Outcome) {
         self.duration.observe(outcome.took.as_secs_f64());
-        let result = outcome.result.as_ref().map_or_else(Failure::label, |_| "done");
+        let result = outcome.result.as_ref().map_or_else(Failure::label, |_| DONE);
         self.cycles.get_or_create(&[("result", result.to_owned())]).inc();
         match &outcome.result {
             Ok(report) => self.done(report, outcome.ended),
             Err(Failure::Cycle(error)) => {
                 if let CycleError::Exhausted { attempts, .. } = **error {
-                    self.pushed("lost-race", attempts);
+                    self.pushed(LOST_RACE, attempts);
                 }
             }
             Err(_) => {}
@@ -88,9 +97,10 @@ impl CycleMetrics {
 
     fn done(&self, report: &Report, now: Timestamp) {
         self.last_done.set(now.as_second());
+        self.governed(report.images.iter().map(|status| &status.image));
         if report.commit.is_some() {
-            self.pushed("done", 1);
-            self.pushed("lost-race", report.attempts.saturating_sub(1));
+            self.pushed(DONE, 1);
+            self.pushed(LOST_RACE, report.attempts.saturating_sub(1));
         }
         // Proposed updates are not deployed yet.
         let is_deployed = report.deployed().is_some();
@@ -103,12 +113,27 @@ impl CycleMetrics {
         }
     }
 
-    pub(super) fn updated(&self, image: &Repository) {
-        let mut updated = self.updated.lock();
-        if updated.len() < UPDATES_SERIES {
-            updated.insert(image.clone());
+    /// Starts to count the updates of images, from 0, if there is room for all of them. If not, only those that move get
+    /// a series.
+    pub(super) fn governed<'i>(&self, images: impl Iterator<Item = &'i Repository>) {
+        let mut counted = self.counted.lock();
+        let new: BTreeSet<&Repository> = images.filter(|image| !counted.contains(*image)).collect();
+        if counted.len() + new.len() > UPDATES_SERIES {
+            drop(self.updates.get_or_create(&[("image", OTHERS.to_owned())]));
+            return;
         }
-        let name = if updated.contains(image) { image.as_str() } else { OTHERS };
+        for image in &new {
+            drop(self.updates.get_or_create(&[("image", image.to_string())]));
+        }
+        counted.extend(new.into_iter().cloned());
+    }
+
+    pub(super) fn updated(&self, image: &Repository) {
+        let mut counted = self.counted.lock();
+        if counted.len() < UPDATES_SERIES {
+            counted.insert(image.clone());
+        }
+        let name = if counted.contains(image) { image.as_str() } else { OTHERS };
         self.updates.get_or_create(&[("image", name.to_owned())]).inc();
     }
 

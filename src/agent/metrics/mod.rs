@@ -1,19 +1,25 @@
-//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it
-//! counts.
+//! The agent's metrics. Each part registers the families that it counts. Counters start at 0 where their labels are known
+//! in advance, because Prometheus only sees an increase between two values.
 //!
 //! - [`cycles`]: cycles, updates and pushes
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
-//! - [`flux`]: the outcome of commits in the cluster
+//! - [`rollouts`]: the outcome of commits in the cluster
 //! - [`deployed`]: images that are broken, and pods that run something else
+//! - `process`: the resources of the process
+//! - [`exposition`]: the formats in which they are served
 
 pub mod config;
 pub mod cycles;
 pub mod deployed;
-pub mod flux;
+pub mod exposition;
 pub mod images;
+mod process;
+pub mod rollouts;
 pub mod stages;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -22,9 +28,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::FluxEvent;
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::WatchEvent;
+use crate::cycle::metrics::ClientMetrics;
 use crate::notify::metrics::NotifyMetrics;
-use crate::registry::metrics::RegistryMetrics;
 
 use super::config::Config;
 use super::outcome::Outcome;
@@ -32,19 +39,17 @@ use super::outcome::Outcome;
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
 use deployed::DeployedMetrics;
-use flux::FluxMetrics;
 use images::ImageMetrics;
+use process::ProcessMetrics;
+use rollouts::RolloutMetrics;
 use stages::StageMetrics;
-
-/// The media type of [`Metrics::encode`].
-pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics. Their names and labels are a promise to users.
 #[derive(Debug)]
 pub struct Metrics {
     all: Registry,
-    /// Counted by registry clients.
-    pub registry: RegistryMetrics,
+    /// Counted by the clients that cycles use.
+    pub clients: ClientMetrics,
     /// Counted by dispatchers of notifications.
     pub notify: NotifyMetrics,
     cycles: CycleMetrics,
@@ -52,7 +57,7 @@ pub struct Metrics {
     stages: StageMetrics,
     config: ConfigMetrics,
     leader: Gauge,
-    flux: FluxMetrics,
+    rollouts: RolloutMetrics,
     /// Counted by checks of what is deployed.
     pub deployed: DeployedMetrics,
 }
@@ -60,35 +65,36 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Metrics {
-            all: Registry::with_prefix("tagalong"),
-            registry: RegistryMetrics::default(),
+            all: Registry::default(),
+            clients: ClientMetrics::default(),
             notify: NotifyMetrics::default(),
             cycles: CycleMetrics::default(),
             images: ImageMetrics::default(),
             stages: StageMetrics::default(),
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
-            flux: FluxMetrics::default(),
+            rollouts: RolloutMetrics::default(),
             deployed: DeployedMetrics::default(),
         };
-        let all = &mut metrics.all;
+        metrics.all.register_collector(Box::new(ProcessMetrics));
+        let all = metrics.all.sub_registry_with_prefix("tagalong");
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         metrics.cycles.register(all);
         metrics.images.register(all);
         metrics.stages.register(all);
-        metrics.registry.register(all);
+        metrics.clients.register(all);
         metrics.config.register(all);
         metrics.notify.register(all);
-        let help = "Whether this replica leads; it does where no election is configured";
+        let help = "Whether this replica leads, as it always does without leader election";
         all.register("leader", help, metrics.leader.clone());
-        metrics.flux.register(all);
+        metrics.rollouts.register(all);
         metrics.deployed.register(all);
         metrics
     }
 }
 
 impl Metrics {
-    /// Encodes all metrics as text.
+    /// Encodes all metrics in the OpenMetrics format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -123,18 +129,17 @@ impl Metrics {
         }
     }
 
-    pub(super) fn flux_watched(&self, watches_flux: bool) {
-        self.flux.watched(watches_flux);
+    pub(super) fn watched(&self, products: &BTreeSet<Product>) {
+        self.rollouts.watched(products);
     }
 
-    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
-        self.flux.observe(event, now);
+    pub(super) fn rollout_event(&self, event: &WatchEvent, now: Timestamp) {
+        self.rollouts.observe(event, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crate::agent::outcome::Failure;
@@ -178,6 +183,7 @@ mod tests {
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -212,7 +218,7 @@ mod tests {
     fn parts_count_into_the_same_families_for_as_long_as_the_process_runs() {
         let metrics = Metrics::default();
         for _reload in 0..2 {
-            let (registry, notify) = (metrics.registry.clone(), metrics.notify.clone());
+            let (registry, notify) = (metrics.clients.registry.clone(), metrics.notify.clone());
             registry.count("ghcr.io", Some(200));
             registry.count("ghcr.io", None);
             notify.count("chat", Delivery::Done, 3);
@@ -251,6 +257,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
@@ -258,6 +265,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
@@ -287,6 +295,9 @@ mod tests {
         let text = metrics.encode();
         assert!(text.contains("tagalong_image_kept_back_omitted 4900\n"), "{text}");
         assert!(text.contains("tagalong_images{state=\"no-candidate\"} 4997\n"), "{text}");
+        // They are too many for counters of their own before they move.
+        let updates = "tagalong_updates_total{image=\"(others)\"} 0".to_owned();
+        assert_eq!(series(&metrics, "tagalong_updates_total"), BTreeSet::from([updates]));
         metrics.cycle_ended(&outcome(Ok(report(images(3)))));
         assert_eq!(series(&metrics, "tagalong_image_kept_back"), before);
         // One more is blocked, and takes the place of the last.

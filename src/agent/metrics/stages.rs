@@ -95,6 +95,9 @@ impl StageMetrics {
             *unacknowledged.entry([label(&glass.stage)]).or_default() += 1;
         }
         self.unacknowledged.replace(&unacknowledged);
+        for name in &names {
+            drop(self.promotions.get_or_create(&[label(name)]));
+        }
         for promoted in report.promoted.iter().filter(|_| is_deployed) {
             self.promotions.get_or_create(&[label(&promoted.stage)]).inc();
         }

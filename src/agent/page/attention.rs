@@ -127,18 +127,22 @@ fn rollouts<'v>(view: &'v View) -> impl Iterator<Item = Item> + use<'v> {
     rollouts.filter_map(move |(image, all)| {
         let rollout = all.iter().find(failed)?;
         let row = image.parse().ok().and_then(|image| view.snapshot.status.images.row(&image));
+        // The others wait for somebody in the cluster.
+        let is_bad = matches!(rollout.outcome, "failed" | "overdue");
         let back = format!("tagalong rollback {image} --reason \"WHY\"");
         Some(Item {
             subject: html! {
                 @match row { Some(row) => (parts::image(&row.status.image, &view.root)), None => (parts::name(image)) }
             },
-            state: pill(&format!("rollout {}", rollout.outcome), "bad"),
+            state: pill(&format!("rollout {}", rollout.outcome), if is_bad { "bad" } else { "wait" }),
             text: html! {
                 (parts::version(&rollout.to))
-                @if let Some(name) = &rollout.kustomization { " by " code { (name) } }
+                @if let Some(name) = rollout.kustomization.as_ref().or(rollout.application.as_ref()) { " by " code { (name) } }
                 @if let Some(detail) = &rollout.detail { ": " (prose(detail)) }
             },
-            remedy: html! { "Go back to the version before: " (command(&back)) },
+            remedy: html! {
+                @if is_bad { "Go back to the version before: " (command(&back)) } @else { "Let the cluster deploy it." }
+            },
             since: Some(rollout.at),
             count: 1,
         })

@@ -12,6 +12,7 @@ use crate::agent::row::Row;
 use crate::agent::snapshot::{Snapshot, SnapshotStore};
 use crate::agent::status::{Done, Failed, Move, Notes, Rollout};
 use crate::cluster::election::Leadership;
+use crate::cluster::rollout::Product;
 use crate::cycle::move_log::MoveLog;
 use crate::cycle::stage_gates::{ExplainedStage, GateState, StageGate};
 use crate::cycle::stages::report::{Concerns, StageReport};
@@ -86,7 +87,7 @@ pub fn snapshot() -> Snapshot {
     snapshot.is_suspended = true;
     snapshot.rejected_config = Some((ago(3), "tagalong.yaml:3:1: <img src=x>".to_owned()));
     snapshot.leadership = Leadership::Unknown { reason: Some("the API does not answer".to_owned()) };
-    snapshot.watches_flux = true;
+    snapshot.watched = [Product::Flux].into();
     snapshot.status.failed = Some(Failed {
         number: 8,
         at: ago(1),
@@ -120,6 +121,7 @@ pub fn snapshot() -> Snapshot {
         outcome: "failed",
         detail: Some("BuildFailed: <b>".to_owned()),
         kustomization: Some("flux-system/apps".to_owned()),
+        application: None,
         commit: COMMIT.to_owned(),
         to: "1a2b3c4d5e6f".to_owned(),
         at: ago(9),

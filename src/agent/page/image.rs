@@ -227,12 +227,12 @@ fn held(hold: &HoldStatus, view: &View) -> Markup {
 
 fn cluster(row: &Row, view: &View) -> Markup {
     let (all, drifts) = (view.snapshot.rollouts_of(row), view.snapshot.checks.drifts_of(row.status.image.as_str()));
-    let is_watched = view.snapshot.watches_flux && (row.commit.is_some() || !all.is_empty());
+    let is_watched = !view.snapshot.watched.is_empty() && (row.commit.is_some() || !all.is_empty());
     html! {
         @if is_watched || !drifts.is_empty() {
             section #cluster aria-labelledby="cluster-title" {
                 h2 #cluster-title { "In the cluster" }
-                @if is_watched { p { (rollouts(all, view.now)) } }
+                @if is_watched { p { (rollouts(all, view)) } }
                 @for rollout in all.iter().filter(|rollout| rollout.detail.is_some()).take(DETAILS) {
                     p { (prose(rollout.detail.as_deref().unwrap_or_default())) }
                 }

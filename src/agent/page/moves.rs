@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::agent::link::CommitLink;
@@ -120,26 +119,28 @@ fn who(entry: &HistoryEntry, fields: usize, view: &View) -> Markup {
 
 /// Renders where a commit of this agent is in the cluster.
 fn rollout(image: &Repository, id: &str, view: &View) -> Option<Markup> {
-    let row = view.snapshot.status.images.row(image).filter(|_| view.snapshot.watches_flux)?;
-    (row.commit.as_deref() == Some(id)).then(|| rollouts(view.snapshot.rollouts_of(row), view.now))
+    let row = view.snapshot.status.images.row(image).filter(|_| !view.snapshot.watched.is_empty())?;
+    (row.commit.as_deref() == Some(id)).then(|| rollouts(view.snapshot.rollouts_of(row), view))
 }
 
-/// The maximum number of Kustomizations that are named.
+/// The maximum number of places in the cluster that are named.
 const ROLLOUTS: usize = 3;
 
 /// Renders the rollouts of the last move of an image.
-pub fn rollouts(all: &[Rollout], now: Timestamp) -> Markup {
+pub fn rollouts(all: &[Rollout], view: &View) -> Markup {
     // The latest are at the end.
     let latest = &all[all.len().saturating_sub(ROLLOUTS)..];
     html! {
-        @if latest.is_empty() { "waiting for Flux" }
+        @if latest.is_empty() {
+            "waiting for " (view.snapshot.watched.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))
+        }
         @for (at, rollout) in latest.iter().enumerate() {
             @if at > 0 { ", " }
             (rollout.outcome)
-            @if let Some(name) = &rollout.kustomization { " by " code { (parts::shortened(name)) } }
-            " " (time(rollout.at, now)) ", " (format!("{:.0}", rollout.seconds)) " s after the push"
+            @if let Some(name) = rollout.kustomization.as_ref().or(rollout.application.as_ref()) { " by " code { (parts::shortened(name)) } }
+            " " (time(rollout.at, view.now)) ", " (format!("{:.0}", rollout.seconds)) " s after the push"
         }
-        @if all.len() > latest.len() { ", and at " (counted(all.len() - latest.len(), "more Kustomization")) }
+        @if all.len() > latest.len() { ", and at " (counted(all.len() - latest.len(), "more place")) }
     }
 }
 

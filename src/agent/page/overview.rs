@@ -107,8 +107,8 @@ fn notices(view: &View) -> Markup {
                 @if let Some(why) = why { pre { (lines(why)) } }
             },
         }
-        @for problem in snapshot.flux_troubles.values() {
-            div .notice.bad { h2 { "Flux cannot be reached" } pre { (lines(problem)) } }
+        @for (task, problem) in &snapshot.watch_troubles {
+            div .notice.bad { h2 { (task.product.to_string()) " cannot be reached" } pre { (lines(problem)) } }
         }
         (deployed::problems(&snapshot.checks))
         @if snapshot.is_suspended {

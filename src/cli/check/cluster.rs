@@ -3,6 +3,7 @@
 use futures_util::{StreamExt, stream};
 
 use crate::cluster::api::Cluster;
+use crate::cluster::api_call::ApiCall;
 use crate::cluster::config::Config;
 use crate::cluster::error::ClusterError;
 use crate::cluster::receiver;
@@ -39,7 +40,7 @@ async fn rights(config: &Config) -> Vec<Row> {
     let attempts = calls.iter().map(async |call| (call, cluster.try_right(call).await));
     let results: Vec<_> = stream::iter(attempts).buffered(SIDE_BY_SIDE).collect().await;
     let row = |(call, result)| -> Row {
-        let call: &crate::cluster::api_call::ApiCall = call;
+        let call: &ApiCall = call;
         Row::of("cluster", call.to_string(), result, "allowed").needed_to(format!("use {}", call.key()))
     };
     results.into_iter().map(row).collect()

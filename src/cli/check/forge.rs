@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::cli::error::CliError;
 use crate::config::load::Config;
 use crate::cycle::queries::Needs;
 use crate::forge::client::Forge;
 use crate::forge::config;
 use crate::forge::error::ForgeError;
 
-use super::super::error::CliError;
 use super::row::Row;
 
 /// Checks what the configuration needs: pull requests for updates, and reading commit statuses.

@@ -24,6 +24,7 @@ use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::output::{self, Format};
+use super::table::{BAD, GOOD, WAITING};
 use row::Row;
 
 pub mod channels;
@@ -84,9 +85,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
-    // Invalid input comes before servers that cannot be reached: it may be the reason.
-    let code = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
-    Ok(ExitCode::from(code.unwrap_or(0)))
+    let fault = Fault::decisive(rows.iter().filter_map(|row| row.fault));
+    Ok(ExitCode::from(fault.map_or(0, Fault::exit_code)))
 }
 
 /// Checks that every policy governs an image field of the branch, and that every path selects one.
@@ -102,14 +102,14 @@ fn effects(needs: Result<&Needs, &dyn Explain>) -> Vec<Row> {
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
-        let state = match (row.ok, row.warns) {
-            (false, _) => "failed",
-            (true, true) => "warns ",
-            (true, false) => "ok    ",
+        let (state, style) = match (row.ok, row.warns) {
+            (false, _) => ("failed", BAD),
+            (true, true) => ("warns ", WAITING),
+            (true, false) => ("ok    ", GOOD),
         };
         let purpose = row.purpose.as_ref().map(|purpose| format!(" (needed to {purpose})")).unwrap_or_default();
-        let line = format!("{state}  {} {}: {}{purpose}", row.check, row.target, row.detail);
-        text.push_str(&format!("{}\n", output::safe(&line)));
+        let line = format!("{} {}: {}{purpose}", row.check, row.target, row.detail);
+        text.push_str(&format!("{style}{state}{style:#}  {}\n", output::safe(&line)));
         if let Some(help) = &row.help {
             text.push_str(&format!("        help: {}\n", output::safe(help)));
         }

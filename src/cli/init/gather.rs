@@ -14,6 +14,7 @@ use crate::manifest::file_kind::is_argo_override;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
+use crate::progress;
 use crate::repo;
 use crate::repo::checkout;
 use crate::repo::clone::BareClone;
@@ -99,6 +100,7 @@ fn movements(tip: &Tip, paths: &PathFilter, commits: u32) -> Result<Movements, R
     for group in tip.clone.history(tip.commit)? {
         for logged in group? {
             movements.count(logged.time);
+            progress::report("commits at most", movements.commits, commits as usize);
             if movements.commits > commits as usize {
                 return Ok(movements);
             }

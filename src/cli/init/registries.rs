@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use crate::cli::error::CliError;
 use crate::config::load::Config;
 use crate::image::Repository;
+use crate::progress::Counter;
 use crate::registry::client::Client;
 use crate::survey::findings::Findings;
 
@@ -25,12 +26,14 @@ pub async fn ask(config: &Config, findings: &Findings) -> Result<BTreeMap<String
     let is_asked = |host: &String| is_host(host) && !findings.flux.plain_http.contains(host);
     let hosts: BTreeSet<String> = hosts.filter(is_asked).collect();
     let client = Client::new(config.registry.clone())?;
+    let progress = &Counter::new("registries", hosts.len().min(MOST));
     let answers = hosts.iter().take(MOST).map(async |host| {
         let answer = match tokio::time::timeout(PATIENCE, client.ping(host)).await {
             Ok(Ok(())) => "responds".to_owned(),
             Ok(Err(error)) => format!("{error}"),
             Err(_) => "does not respond".to_owned(),
         };
+        progress.advance();
         (host.clone(), answer)
     });
     Ok(join_all(answers).await.into_iter().collect())

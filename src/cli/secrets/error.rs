@@ -19,7 +19,7 @@ pub enum SecretsError {
     Selection { file: String, what: &'static str },
     #[error("cannot encrypt {file}")]
     Sops { file: String, source: SopsError },
-    #[error("no credential for {host} in {}", file.as_ref().map_or("any Docker config file".to_owned(), |file| file.display().to_string()))]
+    #[error("no credential for {host} in {}", file.as_ref().map_or("REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or ~/.docker/config.json: there is no such file".to_owned(), |file| file.display().to_string()))]
     NoCredential { host: String, file: Option<PathBuf> },
     #[error("the credential for {host} is a refresh token, which kubelets cannot use")]
     RefreshToken { host: String },

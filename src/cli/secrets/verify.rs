@@ -11,12 +11,14 @@ use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
+use crate::cli::table::{self, BAD, Cell, Column, GOOD, NOTHING, Table};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
 use crate::cycle::queries;
 use crate::cycle::secrets::verify::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
+use crate::progress;
 use crate::sops::audit::{FileStatus, FileVerdict};
 
 /// Prove that every SOPS file decrypts and that no Secret is in plaintext
@@ -81,16 +83,11 @@ impl From<FileVerdict> for Row {
 /// Verifies all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
-    let bar = output::progress_bar("files");
-    let progress = |done: usize, of: usize| {
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
-    };
+    let progress = |done: usize, of: usize| progress::report("files", done, of);
     let verdicts = match &arguments.dir {
         Some(dir) => in_folder(&config, dir, &progress),
         None => queries::verify_secrets(&connect::engine(&config)?, &progress).map_err(CliError::from),
     };
-    bar.finish_and_clear();
     let verdicts = verdicts?;
     let count = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
     let (ok, failed, plaintext) = (count(FileStatus::Ok), count(FileStatus::Failed), count(FileStatus::Plaintext));
@@ -98,7 +95,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let found = Summary { files: verdicts.into_iter().map(Row::from).collect(), ok, failed, plaintext };
     match arguments.output.output {
         Format::Json => output::print_json(&found)?,
-        Format::Text => output::print(&text(&found))?,
+        Format::Text => {
+            let bad = found.files.len() - found.ok;
+            table::print(&table(&found), &format!("{} ok, {bad} not ok\n", found.ok))?;
+        }
     }
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(Fault::Blocked.exit_code()) })
 }
@@ -115,18 +115,26 @@ fn in_folder(config: &Config, dir: &Path, progress: &Progress<'_>) -> Result<Vec
     Ok(verdicts)
 }
 
-fn text(found: &Summary) -> String {
-    let cells = |row: &Row| {
-        vec![
-            row.status.to_owned(),
-            row.file.clone(),
-            row.document.to_string(),
-            row.format.unwrap_or("-").to_owned(),
-            row.reason.clone().unwrap_or_default(),
-        ]
-    };
-    let rows: Vec<Vec<String>> = found.files.iter().map(cells).collect();
-    let table = output::table(&["STATUS", "FILE", "DOCUMENT", "FORMAT", "WHY"], &rows);
-    let bad = found.files.len() - found.ok;
-    format!("{table}{} ok, {bad} not ok\n", found.ok)
+/// Makes the table, with the files first that need attention.
+fn table(found: &Summary) -> Table {
+    let mut table = Table::new(vec![
+        Column::word("STATUS"),
+        Column::name("FILE"),
+        Column::word("DOCUMENT").rank(2),
+        Column::word("FORMAT").rank(1),
+        Column::prose("WHY"),
+    ]);
+    let is_ok = |row: &&Row| row.status == FileStatus::Ok.label();
+    let mut rows: Vec<&Row> = found.files.iter().collect();
+    rows.sort_by_key(is_ok);
+    for row in rows {
+        table.add(vec![
+            Cell::from(row.status).styled(if is_ok(&row) { GOOD } else { BAD }),
+            Cell::from(row.file.as_str()),
+            Cell::from(row.document.to_string()),
+            Cell::from(row.format.unwrap_or(NOTHING)),
+            Cell::from(row.reason.clone().unwrap_or_default()),
+        ]);
+    }
+    table
 }

@@ -6,7 +6,7 @@ use crate::cluster::config::{Argocd, Config, Election, ElectionTiming, Flux, Obj
 
 use crate::config::reader::{Environment, Section};
 
-/// The time within which Flux must apply a commit, unless configured.
+/// The time within which a commit must be applied, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// The shortest time between two looks at pods, unless configured.
 const PODS_INTERVAL: Duration = Duration::from_secs(60);
@@ -84,8 +84,9 @@ fn argocd(mut section: Section<'_>) -> Option<Argocd> {
     if !section.lacks("applications") && !section.lacks("selector") {
         section.error("`applications` and `selector` exclude each other");
     }
+    let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
     section.finish();
-    Some(Argocd { namespace: namespace?, names, selector })
+    Some(Argocd { namespace: namespace?, names, selector, timeout })
 }
 
 fn pods(mut section: Section<'_>) -> Option<Pods> {

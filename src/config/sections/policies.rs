@@ -55,9 +55,10 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
     let (images, is_of_charts) = patterns(&mut section);
     let track = section.choice("track", &[("digest", ())]).is_some();
     let version = section.parsed_with("version", |text| Range::parse(text).map_err(|error| error.to_string()));
-    let tags = match (section.section("tags"), is_of_charts) {
+    let tags = match (section.section_instead_of("tags", form_of_tags), is_of_charts) {
         (None, true) => chart_rule(&section, version),
         (Some(tags), false) => tag_rule(tags),
+        (None, false) if !section.lacks("tags") => None,
         (None, false) if track => Some(TagRule::Held),
         (None, false) => {
             section.error("`tags` is required, for example `tags: { sha: { order: built } }`");
@@ -133,10 +134,26 @@ fn report_misplaced_keys(section: &Section<'_>, is_of_charts: bool) {
     }
 }
 
+/// Returns what to write for a rule that is given by its name alone.
+fn form_of_tags(name: &str) -> Option<String> {
+    let form = match name {
+        "sha" => "{ sha: { order: built } }",
+        "semver" => "{ semver: '*' }",
+        "calver" => "{ calver: YYYY.0M.MICRO }",
+        "numerical" => "{ numerical: {} }",
+        "alphabetical" => "{ alphabetical: {} }",
+        _ => return None,
+    };
+    Some(format!("tags: {form}"))
+}
+
 fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
     let mut rules = Vec::new();
-    if let Some(sha) = section.section("sha") {
-        rules.push(sha_rule(sha));
+    let order = |order: &str| Some(format!("sha: {{ order: {order} }}"));
+    match section.section_instead_of("sha", order) {
+        Some(sha) => rules.push(sha_rule(sha)),
+        None if !section.lacks("sha") => rules.push(None),
+        None => {}
     }
     if let Some(form) = section.text_or_section("semver") {
         rules.push(semver_rule(&section, form));

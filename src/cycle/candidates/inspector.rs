@@ -7,6 +7,7 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 
 use crate::image::{Repository, Tag, Version};
+use crate::progress::Counter;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -22,6 +23,8 @@ pub struct Inspections {
     pub until: Option<Instant>,
     /// The number of images that were inspected.
     pub count: AtomicUsize,
+    /// Counts the repositories that are done with.
+    pub progress: Option<Counter>,
 }
 
 impl Inspections {

@@ -27,6 +27,7 @@ use crate::plan::findings::{FindingsByImage, NoFindings};
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::rule::Rule;
 use crate::policy::tags::TagRule;
+use crate::progress::Counter;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -131,7 +132,11 @@ impl Round<'_> {
         // If there was no time to query all of them, others come first the next time.
         followed.sort_by_key(|followed| self.findings_cache.last_queried(followed.repository));
         let (inspections, histories) = (
-            Inspections { until: self.limit.last_start, ..Inspections::default() },
+            Inspections {
+                until: self.limit.last_start,
+                progress: Some(Counter::new("images in registries", followed.len())),
+                ..Inspections::default()
+            },
             SourceHistories::new(self.sources),
         );
         let (inspections, histories) = (&inspections, &histories);
@@ -199,13 +204,17 @@ impl Round<'_> {
     ) -> Visit<'o> {
         let begun = Instant::now();
         let visit = self.visit(followed.clone(), listing, max_inspections, inspections, histories);
-        before(self.limit.end, visit).await.unwrap_or_else(|| {
+        let visit = before(self.limit.end, visit).await.unwrap_or_else(|| {
             if !self.limit.was_enough(begun) {
                 return Visit::NotQueried(followed);
             }
             let no = NoFindings::Failed(unfinished(followed.repository, begun));
             Visit::Done(followed, Err(no), ScanNotes::default())
-        })
+        });
+        if !matches!(visit, Visit::Later(_)) {
+            inspections.progress.iter().for_each(Counter::advance);
+        }
+        visit
     }
 
     /// Scans repositories again for all of their tags, if the choices for fields are not enough. This usually needs no

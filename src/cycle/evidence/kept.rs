@@ -52,18 +52,20 @@ impl Kept {
 fn key(question: &Question, check: &Check) -> Key {
     let files = match check {
         Check::Status(_) => Vec::new(),
-        Check::FluxReady | Check::ArgocdHealthy => question.files.clone(),
+        Check::FluxReady | Check::ArgocdHealthy => question.changes.iter().map(|change| change.file.clone()).collect(),
     };
     (question.commit.clone(), files, check.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::cluster::rollout::ImageChange;
+
     use super::*;
 
     fn question(commit: usize) -> Question {
-        let (later, until, files, checks) = Default::default();
-        Question { commit: commit.to_string(), later, until, files, checks, confirms: false }
+        let (later, until, changes, checks) = Default::default();
+        Question { commit: commit.to_string(), later, until, changes, checks, confirms: false }
     }
 
     #[test]
@@ -80,7 +82,7 @@ mod tests {
         kept.put(&question(1), &check, &failed);
         assert!(kept.get(&question(1), &check).is_none());
         assert_eq!((kept.passed.len(), kept.order.len()), (MOST - 1, MOST - 1));
-        let elsewhere = Question { files: vec!["x.yaml".to_owned()], ..question(2) };
+        let elsewhere = Question { changes: vec![ImageChange::default()], ..question(2) };
         assert!(kept.get(&elsewhere, &check).is_none() && kept.get(&question(2), &check).is_some());
     }
 }

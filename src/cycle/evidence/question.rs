@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::pending_rollouts::Ancestry;
+use crate::cluster::rollout::{Ancestry, ImageChange};
 use crate::stage::definition::Check;
 
 use super::error::EvidenceError;
@@ -18,8 +18,8 @@ pub struct Question {
     pub later: Vec<String>,
     /// The commit that replaced it, if one did. What the cluster makes of that one and later ones does not count.
     pub until: Option<String>,
-    /// The files with its fields.
-    pub files: Vec<String>,
+    /// The files with its fields, and where they are deployed from.
+    pub changes: Vec<ImageChange>,
     /// The checks that it has to pass.
     pub checks: Vec<Check>,
     /// Queries checks again that passed in an earlier cycle: for what is about to be promoted.

@@ -14,7 +14,7 @@ use crate::cluster::argocd::{self, Application};
 use crate::cluster::error::ClusterError;
 use crate::cluster::flux_ready;
 use crate::cluster::kustomization::Kustomization;
-use crate::cluster::pending_rollouts::Ancestry;
+use crate::cluster::rollout::Ancestry;
 use crate::cluster::rollout_state::RolloutState;
 use crate::forge::client::Forge;
 use crate::repo::config::Branch;
@@ -158,14 +158,13 @@ impl Evidence {
 
     fn finding(&self, question: &Question, check: &Check, heard: &Heard, contains: &Ancestry) -> Finding {
         let holds = |commit: &str| question.is_held_by(commit, contains);
-        let files = &question.files;
         match (check, &self.settings.flux, &self.settings.argocd) {
             (Check::Status(context), ..) => heard.finding(question, context),
             (Check::FluxReady, Some(flux), _) => {
-                of_cluster(&heard.kustomizations, |all| flux_ready::state(all, &flux.source, files, &holds))
+                of_cluster(&heard.kustomizations, |all| flux_ready::state(all, &flux.source, &question.changes, &holds))
             }
             (Check::ArgocdHealthy, _, Some(argocd)) => {
-                of_cluster(&heard.applications, |all| argocd::state(all, argocd, files, &holds))
+                of_cluster(&heard.applications, |all| argocd::state(all, argocd, &question.changes, &holds))
             }
             (Check::FluxReady, None, _) => Finding::Unknown { fault: Arc::new(EvidenceError::NoFlux) },
             (Check::ArgocdHealthy, _, None) => Finding::Unknown { fault: Arc::new(EvidenceError::NoArgocd) },

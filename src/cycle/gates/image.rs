@@ -17,6 +17,7 @@ use crate::plan::gate::{self, Verification, Verifications, Wanted, all_wanted, w
 use crate::plan::skip::Reason;
 use crate::policy::dates::Dates;
 use crate::policy::rule::PolicySet;
+use crate::progress::Counter;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -74,6 +75,7 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
             open.entry(wanted).or_default().insert(&update.field.version);
         }
     }
+    let progress = &Counter::new("images to verify", open.len());
     let answer = |wanted| async move {
         let (key, current): (Wanted, BTreeSet<&Version>) = wanted;
         let begun = Instant::now();
@@ -88,6 +90,7 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
             Some(Err(error)) if error.concerns_image() => Verification::Broken(error.to_string()),
             Some(Err(error)) => Verification::Unknown(error.to_string()),
         };
+        progress.advance();
         Some((key, verification))
     };
     // A slow host delays only its own images.

@@ -6,6 +6,7 @@
 //! - [`merged_proposals`]: what they proposed, by commit
 //! - [`moves`]: the moves of image fields along the branch
 //! - [`read_back`]: the commits, read only as far back as necessary
+//! - [`recent`]: the commits that moved image fields lately
 
 pub mod branch;
 pub mod confirm;
@@ -13,3 +14,4 @@ pub mod learn;
 pub mod merged_proposals;
 pub mod moves;
 pub mod read_back;
+pub mod recent;

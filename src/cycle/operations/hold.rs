@@ -8,6 +8,7 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
+use crate::image::Tag;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -15,6 +16,7 @@ use crate::plan::decide::Plan;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::trailer::Target;
 use crate::plan::tree_config::TreeConfig;
+use crate::text::nearest;
 
 use super::operation::{Operation, Planned};
 use super::request;
@@ -39,8 +41,12 @@ impl Operation for Hold {
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
-        let purpose = block_in_place(|| self.purpose(context));
-        std::future::ready(purpose.map(|purpose| (Plan::default(), purpose))).boxed_local()
+        let plan = async move {
+            self.check(context).await?;
+            let purpose = block_in_place(|| self.purpose(context))?;
+            Ok((Plan::default(), purpose))
+        };
+        plan.boxed_local()
     }
 
     fn follow_refs(&self) -> FollowRefs {
@@ -49,6 +55,29 @@ impl Operation for Hold {
 }
 
 impl Hold {
+    /// Checks that the version is one that can be held: a mistyped one would hold nothing. If the registry cannot tell,
+    /// it is held.
+    async fn check(&self, context: &mut Context<'_>) -> Result<(), CycleError> {
+        let Target { image, version } = &self.target;
+        let mut fields = context.inventory.fields.iter().map(|located| &located.field);
+        if version.is_empty() || fields.any(|field| field.repository == *image && field.holds(version)) {
+            return Ok(());
+        }
+        let registry = &context.services.registry;
+        match registry.digest(image, version).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => {
+                let tags = registry.tags(image).await.unwrap_or_default();
+                let near = version.tag.as_ref().and_then(|tag| nearest(tags.iter().map(Tag::as_str), tag.as_str()));
+                Err(CycleError::UnknownVersion { target: self.target.clone(), near: near.map(str::to_owned) })
+            }
+            Err(error) => {
+                context.note(format!("{}: it is unknown whether there is such an image: {error}", self.target));
+                Ok(())
+            }
+        }
+    }
+
     fn purpose(&self, context: &mut Context<'_>) -> Result<Purpose, CycleError> {
         let image = &self.target.image;
         let before = context.history.named(context.tip)?.all().iter().find(|hold| {

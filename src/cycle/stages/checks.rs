@@ -1,9 +1,12 @@
 //! The checks that releases have to pass in the stages before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::cluster::rollout::ImageChange;
 use crate::cycle::context::Context;
 use crate::cycle::evidence::question::{Finding, Findings, Question};
+use crate::manifest::inventory::Inventory;
 use crate::stage::board::Cell;
 use crate::stage::candidate::{Outlook, Stay};
 use crate::stage::check::CheckState;
@@ -29,7 +32,7 @@ impl Checks {
         wants: &dyn Fn(usize, &Release) -> bool,
         confirms: bool,
     ) {
-        let tip = context.tip.commit.to_string();
+        let (tip, inventory) = (context.tip.commit.to_string(), Arc::clone(&context.inventory));
         let mut asked = Vec::new();
         let mut questions = Vec::new();
         for (index, (cell, outlook)) in cells.iter().zip(outlooks).enumerate() {
@@ -42,7 +45,7 @@ impl Checks {
                     commit: stay.since.commit.clone(),
                     later: later.into_iter().collect(),
                     until: stay.until.clone(),
-                    files: files(cell, cells, &stay.stage),
+                    changes: changes(cell, cells, &stay.stage, &inventory),
                     checks: cell.stage.checks.clone(),
                     confirms,
                 });
@@ -72,10 +75,13 @@ impl Checks {
 }
 
 /// Returns the files of a release in a stage before.
-fn files(cell: &Cell<'_>, cells: &[Cell<'_>], stage: &Name) -> Vec<String> {
+fn changes(cell: &Cell<'_>, cells: &[Cell<'_>], stage: &Name, inventory: &Inventory) -> Vec<ImageChange> {
     let upstream = cells.iter().filter(|other| other.stage.name == *stage && other.group == cell.group);
-    let mut files: Vec<String> = upstream.flat_map(|cell| &cell.fields).map(|located| located.file.clone()).collect();
-    files.sort();
-    files.dedup();
-    files
+    let files: BTreeSet<&str> = upstream.flat_map(|cell| &cell.fields).map(|located| located.file.as_str()).collect();
+    let change = |file: &str| {
+        let from = inventory.deployed_from(file);
+        let file = file.to_owned();
+        ImageChange { file, deployed_from: from.folders, is_in_chart: from.is_in_chart, ..ImageChange::default() }
+    };
+    files.into_iter().map(change).collect()
 }

@@ -11,6 +11,7 @@ use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::{Need, Prefilter};
 use crate::manifest::{file_references, find};
 use crate::path::Links;
+use crate::progress::Counter;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, Content, TreeId};
@@ -212,7 +213,9 @@ fn read(
 ) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
     let search = reading_rules.prefilter.search();
+    let progress = Counter::new("changed files", blobs.len());
     let new_readings = clone.read_blobs(&blobs, |index, content| -> Option<Reading> {
+        progress.advance();
         let path = &files[index].0;
         let bytes = match content {
             Content::Bytes(bytes) => bytes,

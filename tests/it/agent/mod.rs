@@ -5,6 +5,7 @@ mod deployed_images;
 mod health;
 mod log;
 mod many_images;
+mod metrics;
 mod notifications;
 mod status_page;
 mod traces;

@@ -31,6 +31,71 @@ fn every_configuration_mistake_is_reported_with_its_position() {
 }
 
 #[test]
+fn common_mistakes_are_answered_with_what_to_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tagalong.yaml");
+    let config = file.display().to_string();
+    let said = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        run(folder.path(), &["sync", "--config", &config]).fails_with(2).stderr
+    };
+    let policy =
+        |tags: &str| format!("git: {{ url: /srv/infra }}\npolicies:\n- images: [ghcr.io/acme/*]\n  tags: {tags}\n");
+    for (text, words) in [
+        ("agent:\n  interval: 30\n".to_owned(), ":2:13: agent.interval: `30` has no unit; write `30s`"),
+        (
+            policy("sha"),
+            "policies[0].tags: expected a mapping, found a string; write `tags: { sha: { order: built } }`",
+        ),
+        (
+            policy("{ sha: pushed }"),
+            "policies[0].tags.sha: expected a mapping, found a string; write `sha: { order: pushed }`",
+        ),
+        ("git:\n  url: infra\n  url: infra\n".to_owned(), ":3:3: the key `url` is there twice"),
+        ("git:\n  knwonHostsFile: x\n  urll: x\n".to_owned(), "git.urll: unknown key; did you mean `url`?"),
+    ] {
+        let found = said(&text);
+        assert!(found.contains(words), "{words}: {found}");
+        assert!(!found.contains("Policy in Options") && found.matches("error: ").count() <= 2, "{found}");
+    }
+    let unit = run(folder.path(), &["set", "app:v1", "--wait-image", "30", "--git-url", "/x"]);
+    assert!(unit.code == 2 && unit.stderr.contains("`30` has no unit; write `30s`"), "{unit:#?}");
+}
+
+#[test]
+fn a_missing_a_wrong_and_a_broken_age_key_are_told_apart() {
+    let (sops, home) = (support::sops::Sops::new(), tempfile::tempdir().expect("a folder"));
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: { name: db }\nstringData: { password: hunter2 }\n";
+    let work = home.path().join("work");
+    std::fs::create_dir(&work).expect("a folder");
+    std::fs::write(work.join("s.yaml"), sops.encrypt("s.yaml", secret, "encrypted_regex: ^stringData$"))
+        .expect("written");
+    let work = work.display().to_string();
+    let key = home.path().join("age.agekey");
+    let verified = |text: Option<&str>| {
+        let key = key.display().to_string();
+        let mut arguments = vec!["secrets", "verify", "--dir", &work];
+        if let Some(text) = text {
+            std::fs::write(&key, text).expect("written");
+            arguments.extend(["--age-key-file", &key]);
+        }
+        run(home.path(), &arguments)
+    };
+    let none = verified(None);
+    assert!(none.code == 3 && none.stdout.contains("there is no age identity to decrypt it with"), "{none:#?}");
+    let (recipient, identity) = support::sops::new_key();
+    let wrong = verified(Some(&identity));
+    let words = format!(
+        "the only available identity, that of {recipient}, cannot decrypt it; it is encrypted to {}",
+        sops.recipient
+    );
+    assert!(wrong.code == 3 && wrong.stdout.contains(&words), "{wrong:#?}");
+    let broken = verified(Some("AGE-SECRET-KEY-1OOPS\n")).fails_with(2);
+    assert!(broken.stderr.contains("age.agekey: line 1: not a valid age identity"), "{broken:#?}");
+    verified(Some(&sops.identity)).ok();
+}
+
+#[test]
 fn of_many_mistakes_the_first_are_reported_and_the_others_counted() {
     let stage = stage();
     let keys: String = (0..30_000).map(|n| format!("key{n}: x\n")).collect();
@@ -182,7 +247,7 @@ fn images_and_check_report_without_changing_anything() {
         std::fs::write(&file, text).expect("written");
         let mut command = support::tagalong::command(stage.home());
         command.args(["check", "--output", "json", "--config"]).arg(stage.config()).env("SOPS_AGE_KEY_FILE", &file);
-        support::tagalong::finished(command.output().expect("the program starts"))
+        support::tagalong::complete(&mut command)
     };
     let found = checked(&identity);
     assert_eq!(keys(&found.json())["detail"], format!("decrypt files for {recipient}"), "{found:#?}");

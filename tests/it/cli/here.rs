@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::support::git::git;
-use crate::support::tagalong::{Run, command, finished};
+use crate::support::tagalong::{Run, command, complete};
 
 const APP: &str = "image: ghcr.io/acme/app:1.0.0\n";
 
 fn run_in(folder: &Path, home: &Path, arguments: &[&str]) -> Run {
-    finished(command(home).current_dir(folder).args(arguments).output().expect("the program starts"))
+    complete(command(home).current_dir(folder).args(arguments))
 }
 
 /// A checkout with one commit on a branch.

@@ -9,6 +9,7 @@ use crate::support::agent::Agent;
 use crate::support::cluster::{Cluster, Fault, TOKEN};
 use crate::support::infra::Stage;
 use crate::support::process::wait_until;
+use crate::support::prometheus;
 use crate::support::scripted::{self, Scripted};
 use crate::support::tagalong;
 
@@ -120,6 +121,7 @@ fn pods_with_another_tag_are_reported_once_and_so_is_their_end() {
     assert_eq!(word["image"], scene.stage.image("app").as_str());
     let labels = format!("namespace=\"apps\",image=\"{}\"", scene.stage.image("app"));
     agent.wait_for_metric(&format!("tagalong_drifted_pods{{{labels}}} 1"));
+    prometheus::check(&agent);
     let page = agent.get("/").body;
     assert!(
         page.contains(">drifted<") && page.contains("<code>apps/Deployment till</code>, container <code>main</code>"),

@@ -1,5 +1,9 @@
-//! Kubernetes: leader election, what Flux makes of a commit, and what runs in pods.
+//! Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods.
 
+mod argocd;
 mod drift;
+mod helm_releases;
 mod leader_election;
+mod restarts;
 mod rollouts;
+mod scene;

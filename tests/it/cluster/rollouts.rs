@@ -2,106 +2,13 @@
 //! failed, or taken too long. Whatever it does, cycles continue.
 
 use std::fs;
-use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::agent::Agent;
+use super::scene::{BEFORE, BUSY, NEW, NEWER, READY, Scene, rollout, wait_for_query};
 use crate::support::cluster::{Cluster, Fault, KUSTOMIZATIONS, SOURCE, TOKEN};
-use crate::support::infra::Stage;
 use crate::support::process::wait_until;
 use crate::support::scripted::{self, Scripted};
-use crate::support::tagalong;
-
-const OLD: &str = "2026-04-01T10:00:00Z";
-const NEW: &str = "2026-04-02T10:00:00Z";
-const NEWER: &str = "2026-04-03T10:00:00Z";
-const BEFORE: &str = "0000000000000000000000000000000000000000";
-
-const READY: (&str, &str, &str) = ("True", "ReconciliationSucceeded", "Applied revision");
-const BUSY: (&str, &str, &str) = ("Unknown", "Progressing", "Reconciliation in progress");
-
-/// An app, a GitRepository with a Kustomization for it, and a channel that gets all events.
-struct Scene {
-    stage: Stage,
-    cluster: Cluster,
-    channel: Scripted,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        let stage = Stage::new(&[("apps/app/x.yaml", "image: HOST/org/app:aaaaaa1\n")]);
-        stage.registry.push("org/app", "aaaaaa1", OLD);
-        let cluster = Cluster::start();
-        let name = json!({ "name": "infra", "namespace": "flux-system", "annotations": { "kept": "yes" } });
-        cluster.put(
-            SOURCE,
-            json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": name }),
-        );
-        cluster.kustomize("apps", "./apps", READY, BEFORE, BEFORE);
-        // It always fails, and has nothing to do with the app.
-        let broken = ("False", "BuildFailed", "no such folder");
-        cluster.kustomize("else", "./infrastructure", broken, BEFORE, BEFORE);
-        let channel = Scripted::start(|_| scripted::json(200, json!({}), &[]));
-        Scene { stage, cluster, channel }
-    }
-
-    /// An agent with `cluster.flux` and more keys of that section.
-    fn agent(&self, flux: &str) -> Agent {
-        let text = fs::read_to_string(self.stage.config()).expect("there");
-        let url = self.file("url", &format!("http://{}/news\n", self.channel.host()));
-        let text = format!(
-            "{text}notify:\n- webhook: {{ urlFile: {} }}\ncluster:\n  flux: {{ gitRepository: {{ name: infra }}{flux} }}\n",
-            url.display()
-        );
-        let config = self.file("flux.yaml", &text);
-        let mut command = tagalong::command(self.stage.home());
-        command.args(["run", "--log-format", "json", "--config"]).arg(config);
-        command.env("KUBECONFIG", self.cluster.kubeconfig(self.stage.home()));
-        Agent::spawn(command)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.stage.home().join(name);
-        fs::write(&file, text).expect("written");
-        file
-    }
-
-    /// Pushes an image and waits for its commit.
-    fn deploy(&self, tag: &str, built: &str) -> String {
-        self.stage.registry.push("org/app", tag, built);
-        wait_until(&format!("{tag} is deployed"), || {
-            self.stage.origin.read("apps/app/x.yaml").ends_with(&format!("{tag}\n"))
-        });
-        self.stage.origin.tip()
-    }
-
-    /// The time of the last request to Flux, from the GitRepository's annotation.
-    fn requested(&self) -> Option<String> {
-        let source = self.cluster.get(SOURCE).expect("a GitRepository");
-        assert_eq!(source["metadata"]["annotations"]["kept"], "yes", "{source}");
-        source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].as_str().map(str::to_owned)
-    }
-
-    /// The events of a kind that the channel got.
-    fn told(&self, kind: &str) -> Vec<Value> {
-        let bodies =
-            self.channel.asked().into_iter().filter_map(|asked| serde_json::from_str::<Value>(&asked.body).ok());
-        bodies.filter(|body| body["kind"] == kind).collect()
-    }
-
-    /// Waits until the channel has got this many events of a kind, and returns the last one.
-    fn wait_for_word(&self, kind: &str, count: usize) -> Value {
-        wait_until(&format!("{kind} is told"), || self.told(kind).len() >= count);
-        self.told(kind).pop().expect("told")
-    }
-}
-
-/// The agent's status of the image as JSON.
-fn rollout(agent: &Agent) -> Value {
-    let status: Value = serde_json::from_str(&agent.get("/status").body).expect("JSON");
-    status["images"][0]["rollouts"][0].clone()
-}
 
 #[test]
 fn an_applied_commit_is_reported_with_its_duration() {
@@ -162,19 +69,128 @@ fn a_failed_commit_is_reported_with_commit_and_image_and_so_is_its_recovery() {
 }
 
 #[test]
-fn a_commit_not_applied_in_time_is_reported_and_dependencies_are_waited_for() {
+fn a_commit_not_applied_in_time_is_reported_with_the_reasons_and_so_is_what_flux_says_later() {
     let scene = Scene::new();
-    let agent = scene.agent(", timeout: 3s");
-    let commit = scene.deploy("aaaaaa2", NEW);
-    let waits = ("False", "DependencyNotReady", "dependency 'flux-system/infra' is not ready");
-    scene.cluster.kustomize("apps", "./apps", waits, BEFORE, &commit);
-    let word = scene.wait_for_word("reconcile-failed", 1);
-    assert!(
-        word["title"].as_str().expect("a title").starts_with("app aaaaaa2 was not applied by flux-system/apps within"),
-        "{word}"
+    // source-controller's words (GitRepository v1, "Conditions").
+    let failed = json!({ "type": "Ready", "status": "False", "reason": "GitOperationFailed", "message": "failed to checkout and determine revision" });
+    scene.cluster.patch(
+        SOURCE,
+        json!({
+            "spec": { "url": "ssh://git@git.example.com/acme/elsewhere.git", "ref": { "branch": "live" }, "suspend": true },
+            "status": { "conditions": [failed] },
+        }),
     );
-    assert!(word["detail"].as_str().expect("a detail").contains(&format!("main@sha1:{BEFORE}")), "{word}");
+    let waits = ("False", "DependencyNotReady", "dependency 'flux-system/infra' is not ready");
+    scene.cluster.kustomize("apps", "./apps", waits, BEFORE, BEFORE);
+    let agent = scene.agent(", timeout: 5s");
+    let commit = scene.deploy("aaaaaa2", NEW);
+    let word = scene.wait_for_word("reconcile-failed", 1);
+    let title = word["title"].as_str().expect("a title");
+    assert!(title.starts_with("app aaaaaa2 was not applied by flux-system/apps within"), "{word}");
+    let detail = word["detail"].as_str().expect("a detail");
+    for reason in [
+        &format!("it has applied main@sha1:{BEFORE}; DependencyNotReady: dependency 'flux-system/infra' is not ready"),
+        "GitRepository flux-system/infra: it is suspended; GitOperationFailed: failed to checkout",
+        "it reads ssh://git@git.example.com/acme/elsewhere.git, but commits are pushed to ssh://",
+        "it follows the branch live, but commits are pushed to the branch main",
+    ] {
+        assert!(detail.contains(reason), "{detail}");
+    }
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"overdue\"} 1");
+    // The Kustomization has the same timeout, so its own verdict comes a moment later.
+    let failed = ("False", "HealthCheckFailed", "timeout waiting for: [Deployment/apps/app status: 'InProgress']");
+    scene.cluster.kustomize("apps", "./apps", failed, BEFORE, &commit);
+    assert_eq!(scene.wait_for_word("reconcile-failed", 2)["detail"], failed.2);
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"failed\"} 1");
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"overdue\"} 1");
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn a_source_that_may_not_be_read_only_leaves_out_its_words() {
+    let scene = Scene::new();
+    scene.cluster.trouble("GET", SOURCE, Fault::Status(403), usize::MAX);
+    scene.cluster.kustomize("apps", "./apps", BUSY, BEFORE, BEFORE);
+    let agent = scene.agent(", timeout: 3s");
+    scene.deploy("aaaaaa2", NEW);
+    let word = scene.wait_for_word("reconcile-failed", 1);
+    assert_eq!(
+        word["detail"],
+        format!("it has applied main@sha1:{BEFORE}; Progressing: Reconciliation in progress").as_str()
+    );
+    agent.wait_for("resources: [gitrepositories], resourceNames: [infra], verbs: [get] } in the namespace flux-system");
+    agent.wait_for_metric("tagalong_flux_trouble{part=\"watching\"} 0");
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn what_a_suspended_kustomization_covers_is_not_applied_by_others() {
+    let scene = Scene::new();
+    let agent = scene.agent("");
+    let commit = scene.deploy("aaaaaa2", NEW);
+    // Flux keeps the last status of a suspended object.
+    scene.cluster.patch(&format!("{KUSTOMIZATIONS}/apps"), json!({ "spec": { "suspend": true } }));
+    scene.cluster.kustomize("infra", "./infra", READY, &commit, &commit);
+    let word = scene.wait_for_word("reconcile-failed", 1);
+    assert_eq!(word["title"], "app aaaaaa2 was not applied by flux-system/apps, which is suspended", "{word}");
+    let detail = format!("the Kustomization flux-system/apps is suspended; it has applied main@sha1:{BEFORE}");
+    assert_eq!((&word["detail"], rollout(&agent)["outcome"].as_str()), (&detail.as_str().into(), Some("suspended")));
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"suspended\"} 1");
+    wait_for_query(&scene.cluster, KUSTOMIZATIONS);
+    assert_eq!((scene.told("reconciled").len(), scene.told("reconcile-failed").len()), (0, 1));
+
+    scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
+    scene.wait_for_word("reconciled", 1);
+    scene.wait_for_word("recovered", 1);
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn what_no_path_reaches_is_not_applied_by_others() {
+    let scene = Scene::new();
+    let agent = scene.agent("");
+    let commit = scene.deploy("aaaaaa2", NEW);
+    // A Kustomization with this path reports what it has attempted only in the message (kustomize-controller 1.9).
+    let missing = "kustomization path not found: stat /tmp/kustomization-1/app: no such file or directory";
+    scene.cluster.kustomize("apps", "./app", ("False", "ArtifactFailed", missing), BEFORE, BEFORE);
+    let fetching = format!("Fetching manifests for revision main@sha1:{commit} with a timeout of 9m0s");
+    let ready = json!({ "type": "Ready", "status": "False", "reason": "ArtifactFailed", "message": missing });
+    let reconciling =
+        json!({ "type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry", "message": fetching });
+    let status = json!({ "status": { "conditions": [reconciling, ready] } });
+    scene.cluster.patch(&format!("{KUSTOMIZATIONS}/apps"), status);
+    for other in ["else", "infra"] {
+        scene.cluster.kustomize(other, "./infra", READY, &commit, &commit);
+    }
+    let word = scene.wait_for_word("reconcile-failed", 1);
+    assert_eq!(word["title"], "app aaaaaa2 is not deployed by anything in the cluster", "{word}");
+    let detail = format!(
+        "no Kustomization in flux-system of the GitRepository flux-system/infra deploys apps/app/x.yaml; flux-system/apps: ArtifactFailed: {missing}"
+    );
+    assert_eq!(word["detail"], detail.as_str());
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"unclaimed\"} 1");
+    assert_eq!((scene.told("reconciled").len(), rollout(&agent)["outcome"].as_str()), (0, Some("unclaimed")));
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn a_base_is_applied_by_those_that_include_it() {
+    let scene = Scene::with(&[
+        ("base/x.yaml", "image: HOST/org/app:aaaaaa1\n"),
+        ("base/kustomization.yaml", "resources: [x.yaml]\n"),
+        ("apps/live/kustomization.yaml", "resources: [../../base]\n"),
+        ("infra/kustomization.yaml", "resources: []\n"),
+    ]);
+    scene.cluster.kustomize("apps", "./apps", BUSY, BEFORE, BEFORE);
+    let agent = scene.agent("");
+    let commit = scene.deploy("aaaaaa2", NEW);
+    scene.cluster.kustomize("infra", "./infra", READY, &commit, &commit);
+    wait_for_query(&scene.cluster, KUSTOMIZATIONS);
+    assert!(scene.told("reconciled").is_empty());
+    scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
+    let word = scene.wait_for_word("reconciled", 1);
+    assert!(word["detail"].as_str().expect("a detail").starts_with("flux-system/apps has applied"), "{word}");
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
     assert_eq!(agent.stop().0, 0);
 }
 
@@ -198,8 +214,8 @@ fn a_later_revision_counts_as_applying_an_earlier_commit() {
 fn a_receiver_is_called_with_a_signature_instead() {
     let scene = Scene::new();
     let receiver = Scripted::start(|_| scripted::json(200, json!({}), &[]));
-    let url = scene.file("receiver", &format!("http://{}/hook/open-sesame-path\n", receiver.host()));
-    let key = scene.file("hmac", "key\n");
+    let url = scene.write("receiver", &format!("http://{}/hook/open-sesame-path\n", receiver.host()));
+    let key = scene.write("hmac", "key\n");
     let files = format!(", receiver: {{ urlFile: {}, secretFile: {} }}", url.display(), key.display());
     let agent = scene.agent(&files);
     let commit = scene.deploy("aaaaaa2", NEW);

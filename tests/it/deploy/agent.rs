@@ -1,69 +1,31 @@
 //! The agent, started the way `deploy/` does, exports the metrics that the alerts and the dashboard use.
 
 use std::fs;
-use std::process::Command;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support;
 use crate::support::agent::Agent;
 use crate::support::cluster::{Cluster, SOURCE};
 use crate::support::git::{Origin, Sshd, git};
 use crate::support::manifests::{deploy, the};
 use crate::support::process::wait_until;
 use crate::support::registry::{Kind, PASSWORD, Registry, USER};
-use crate::support::{tagalong, yaml};
+use crate::support::{prometheus, tagalong, yaml};
+
+use super::monitoring;
 
 const SECRET: &str = "what-the-forge-signs-with";
 
-/// The rules of the PrometheusRule, and the expressions of the dashboard.
-fn expressions() -> (Value, Vec<String>) {
-    let rules = the("PrometheusRule", "tagalong")["spec"].clone();
-    let text = fs::read_to_string(deploy("monitoring/dashboard.json")).expect("a dashboard");
-    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let of_panels = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
-    let of_rules =
-        rules["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules"));
-    let all = of_panels.chain(of_rules).map(|holder| holder["expr"].as_str().expect("an expression").to_owned());
-    let all: Vec<String> = all.collect();
-    (rules, all)
-}
-
-#[test]
-fn alerts_parse_and_have_summaries() {
-    let (rules, expressions) = expressions();
-    assert!(expressions.len() >= 20, "{expressions:?}");
-    for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
-        assert!(rule["annotations"]["summary"].is_string(), "{rule}");
-        assert!(
-            ["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().expect("a severity")),
-            "{rule}"
-        );
-    }
-    let monitor = the("ServiceMonitor", "tagalong");
-    let service = the("Service", "tagalong");
-    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
-
-    // promtool checks the expressions; those of the dashboard are turned into recording rules for it.
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut groups = rules["groups"].as_array().expect("groups").clone();
-    let recorded: Vec<Value> =
-        expressions.iter().enumerate().map(|(n, expr)| json!({ "record": format!("r{n}"), "expr": expr })).collect();
-    groups.push(json!({ "name": "dashboard", "rules": recorded }));
-    let file = folder.path().join("rules.json");
-    fs::write(&file, json!({ "groups": groups }).to_string()).expect("written");
-    match Command::new("promtool").args(["check", "rules"]).arg(&file).output() {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => support::skipped("promtool is not here"),
-    }
-}
-
 /// Metrics that are measured only where there are stages or drifts; the tests about these read them.
-const NOT_HERE: [&str; 3] =
-    ["tagalong_release_waiting_seconds", "tagalong_break_glass_unacknowledged", "tagalong_drifted_pods"];
+const NOT_HERE: [&str; 5] = [
+    "tagalong_releases",
+    "tagalong_release_waiting_seconds",
+    "tagalong_promotions_total",
+    "tagalong_break_glass_unacknowledged",
+    "tagalong_drifted_pods",
+];
 
 /// The metrics of tagalong in an expression.
 fn metrics_in(expression: &str) -> Vec<String> {
@@ -183,8 +145,8 @@ fn the_agent_runs_as_deployed_and_exports_the_metrics_in_use() {
     deployed.apply();
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
     let measured = agent.get("/metrics").body;
-    let (_, expressions) = expressions();
-    for expression in expressions {
+    prometheus::check(agent);
+    for expression in monitoring::expressions() {
         let metrics = metrics_in(&expression);
         assert!(!metrics.is_empty(), "{expression}");
         for metric in metrics.into_iter().filter(|metric| !NOT_HERE.contains(&metric.as_str())) {

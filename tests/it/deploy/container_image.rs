@@ -75,7 +75,8 @@ fn the_image_is_minimal_and_runs_unprivileged() {
 fn the_build_is_static_locked_and_of_this_version() {
     let build = stage("build");
     let runs: Vec<&String> = build.iter().filter(|(keyword, _)| keyword == "RUN").map(|(_, rest)| rest).collect();
-    assert!(runs.iter().any(|run| run.contains("export SOURCE_DATE_EPOCH && .ci/build-static /out/usr/bin/tagalong")));
+    assert!(runs.iter().any(|run| run.contains("&& .ci/build-static /out/usr/bin/tagalong")
+        && run.contains("SOURCE_DATE_EPOCH TAGALONG_COMMIT=")));
     let script = read(".ci/build-static");
     for part in ["cargo build --release --locked", "-C target-feature=+crt-static", "--remap-path-prefix", "INTERP"] {
         assert!(script.contains(part), "{part}");
@@ -140,9 +141,9 @@ fn base(buildah: &Buildah) -> String {
         "PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "CARGO_HOME=/usr/local/cargo",
         "CARGO_NET_OFFLINE=true",
-        "CARGO_PROFILE_RELEASE_OPT_LEVEL=0",
-        "CARGO_PROFILE_RELEASE_LTO=off",
-        "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64",
+        "CARGO_PROFILE_DIST_OPT_LEVEL=0",
+        "CARGO_PROFILE_DIST_LTO=off",
+        "CARGO_PROFILE_DIST_CODEGEN_UNITS=64",
     ];
     for variable in variables {
         buildah.run(&["config", "--env", variable, &container]);
@@ -218,7 +219,7 @@ fn the_image_builds_and_runs_from_scratch() {
     list(Path::new(&mount), Path::new(&mount), &mut files);
     assert_eq!(files, ["etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt", "usr/bin/tagalong"]);
     let said = buildah.run(&["run", "--isolation", "chroot", &container, "--", "/usr/bin/tagalong", "--version"]);
-    assert_eq!(said, format!("tagalong {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(said, format!("tagalong {} (1a2b3c4 2026-04-01)", env!("CARGO_PKG_VERSION")));
 }
 
 /// The files below a folder as sorted relative paths.

@@ -187,8 +187,9 @@ fn permissions_are_no_more_than_what_is_used() {
     let expected = [
         ("leases", "", vec!["create"]),
         ("leases", "tagalong", vec!["get", "update"]),
-        ("gitrepositories", "flux-system", vec!["patch"]),
+        ("gitrepositories", "flux-system", vec!["get", "patch"]),
         ("kustomizations", "", vec!["list"]),
+        ("helmreleases", "", vec!["list"]),
     ];
     assert_eq!(rights, expected.map(|(resource, name, verbs)| (resource.to_owned(), name.to_owned(), verbs)));
     let binding = the("RoleBinding", "tagalong");
@@ -233,12 +234,12 @@ fn cluster_access_comes_only_from_its_component() {
 }
 
 #[test]
-fn access_to_argo_cd_is_for_the_same_account_and_allows_reading_alone() {
+fn access_to_argo_cd_is_for_the_same_account_and_allows_reading_and_refreshing() {
     let text = fs::read_to_string(deploy("argocd-access/role.yaml")).expect("a file");
     let documents = yaml::documents(&text);
     let [role, binding] = &documents[..] else { panic!("{documents:?}") };
     assert_eq!((refused(role), refused(binding)), (Vec::new(), Vec::new()));
-    let rule = json!({ "apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list"] });
+    let rule = json!({ "apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list", "patch"] });
     assert_eq!(role["rules"], json!([rule]));
     let own = the("RoleBinding", "tagalong");
     assert_eq!((&binding["subjects"], &binding["roleRef"]["kind"]), (&own["subjects"], &json!("Role")));

@@ -5,6 +5,7 @@ mod agent;
 mod chart;
 mod container_image;
 mod manifests;
+mod monitoring;
 mod pipelines;
 mod release;
 mod woodpecker;

@@ -17,9 +17,9 @@ fn a_release_is_reproducible_and_has_an_sbom() {
     command.args(["--twice", "--without-advisories"]);
     // Only the steps are tested here, so the compiler need not optimize.
     command.envs([
-        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
-        ("CARGO_PROFILE_RELEASE_LTO", "off"),
-        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64"),
+        ("CARGO_PROFILE_DIST_OPT_LEVEL", "0"),
+        ("CARGO_PROFILE_DIST_LTO", "off"),
+        ("CARGO_PROFILE_DIST_CODEGEN_UNITS", "64"),
     ]);
     let output = command.output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stdout);

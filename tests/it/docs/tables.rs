@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tagalong::agent::outcome::Failure;
 use tagalong::agent::webhook;
-use tagalong::cluster::pending_rollouts::RolloutOutcome;
+use tagalong::cluster::rollout::RolloutOutcome;
 use tagalong::cycle::error::CycleError;
 use tagalong::cycle::status::State;
 use tagalong::fault::Fault;
@@ -118,7 +118,9 @@ fn outcome_after(outcome: &RolloutOutcome) -> Option<RolloutOutcome> {
             Some(RolloutOutcome::Failed { reason: String::new(), message: String::new() })
         }
         RolloutOutcome::Failed { .. } => Some(RolloutOutcome::Overdue { state: String::new() }),
-        RolloutOutcome::Overdue { .. } => Some(RolloutOutcome::Superseded),
+        RolloutOutcome::Overdue { .. } => Some(RolloutOutcome::Suspended { state: String::new() }),
+        RolloutOutcome::Suspended { .. } => Some(RolloutOutcome::Unclaimed { state: String::new() }),
+        RolloutOutcome::Unclaimed { .. } => Some(RolloutOutcome::Superseded),
         RolloutOutcome::Superseded => None,
     }
 }

@@ -88,7 +88,7 @@ fn question(commit: &str, contexts: &[&str]) -> Question {
         commit: commit.to_owned(),
         later: Vec::new(),
         until: None,
-        files: Vec::new(),
+        changes: Vec::new(),
         checks: contexts.iter().map(|context| Check::Status((*context).to_owned())).collect(),
         confirms: false,
     }

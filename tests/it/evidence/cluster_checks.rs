@@ -2,6 +2,7 @@
 
 use ::tagalong::cluster::api::Cluster as Api;
 use ::tagalong::cluster::config::{Argocd, Config, Flux, ObjectRef};
+use ::tagalong::cluster::rollout::ImageChange;
 use ::tagalong::cycle::evidence::heard::Heard;
 use ::tagalong::cycle::evidence::question::{Finding, Question};
 use ::tagalong::cycle::evidence::sources::Evidence;
@@ -62,15 +63,23 @@ impl Scene {
 }
 
 fn all() -> Argocd {
-    Argocd { namespace: "argocd".parse().expect("a name"), names: Vec::new(), selector: None }
+    Argocd {
+        namespace: "argocd".parse().expect("a name"),
+        names: Vec::new(),
+        selector: None,
+        timeout: std::time::Duration::from_secs(60),
+    }
 }
 
 fn question(check: Check, file: &str) -> Question {
+    // As in a tree without kustomizations.
+    let deployed_from = file.match_indices('/').map(|(at, _)| file[..at].to_owned()).collect();
+    let change = ImageChange { file: file.to_owned(), deployed_from, ..ImageChange::default() };
     Question {
         commit: COMMIT.to_owned(),
         later: Vec::new(),
         until: None,
-        files: vec![file.to_owned()],
+        changes: vec![change],
         checks: vec![check],
         confirms: false,
     }

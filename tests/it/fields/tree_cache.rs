@@ -76,6 +76,7 @@ pub fn clone_of(origin: &Origin, folder: &Path) -> BareClone {
         timeout: std::time::Duration::from_secs(30),
         signing: None,
         trust: Default::default(),
+        metrics: Default::default(),
     };
     BareClone::open(config).expect("a clone")
 }

@@ -33,7 +33,7 @@ fn config(stage: &Stage, git: &str) -> PathBuf {
 fn check(stage: &Stage, git: &str, environment: &[(&str, &str)]) -> Run {
     let mut command = tagalong::command(stage.home());
     command.args(["check", "--output", "json", "--config"]).arg(config(stage, git)).envs(environment.iter().copied());
-    tagalong::finished(command.output().expect("it starts"))
+    tagalong::complete(&mut command)
 }
 
 /// The output of `check` about the git server.

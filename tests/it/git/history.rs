@@ -28,6 +28,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
         committer: person,
         signing: None,
         trust: Default::default(),
+        metrics: Default::default(),
     };
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }

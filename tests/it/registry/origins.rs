@@ -224,7 +224,7 @@ async fn deliver(folder: &Path, base: &str) -> Result<(), String> {
     let mut text = String::new();
     encode(&mut text, &families).expect("text");
     // The reason is only logged.
-    if text.contains("result=\"done\"") { Ok(()) } else { Err(String::new()) }
+    if text.contains("result=\"done\"} 1\n") { Ok(()) } else { Err(String::new()) }
 }
 
 /// Sends what a client sends to a server.

@@ -261,7 +261,7 @@ fn no_command_reveals_a_secret() {
         "does not decrypt",
         "MAC does not match",
         "was moved here",
-        "no available identity",
+        "it is encrypted to",
         "was rejected",
         "not a valid age identity",
         "it is not valid JSON",

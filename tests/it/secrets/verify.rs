@@ -194,23 +194,6 @@ fn rules_in_parent_folders_apply() {
 }
 
 #[test]
-fn progress_is_shown_on_a_terminal_only() {
-    let home = tempfile::tempdir().expect("a folder");
-    let files: Vec<(String, String)> = (0..50).map(|n| (format!("work/{n}.yaml"), "a: 1\n".to_owned())).collect();
-    let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
-    write(home.path(), &files);
-    let program = command(home.path());
-    let line = format!("'{}' secrets verify --dir work", program.get_program().display());
-    let mut terminal = std::process::Command::new("script");
-    terminal.current_dir(home.path()).env("HOME", home.path()).env("TERM", "xterm").args(["-qec", &line, "/dev/null"]);
-    let seen = finished(terminal.stdin(std::process::Stdio::null()).output().expect("script starts")).ok();
-    assert!(seen.stdout.contains(" of 50 files"), "{seen:#?}");
-    let dir = home.path().join("work").display().to_string();
-    let quiet = run(home.path(), &["secrets", "verify", "--dir", &dir]).ok();
-    assert_eq!(quiet.stderr, "");
-}
-
-#[test]
 fn verdicts_are_cached() {
     let sops = Sops::new();
     let secret =
@@ -235,6 +218,7 @@ fn verdicts_are_cached() {
         committer: person,
         signing: None,
         trust: Default::default(),
+        metrics: Default::default(),
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
     let secrets = Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);

@@ -231,7 +231,7 @@ fn if_one_file_cannot_be_rotated_none_is() {
     fs::remove_file(desk.at(".config/sops/age/keys.txt")).expect("there");
     fs::remove_file(desk.at("infra/.sops.yaml")).expect("there");
     check(&format!(
-        "failed  broken.yaml: no available identity can decrypt it; it is encrypted to {}",
+        "failed  broken.yaml: there is no age identity to decrypt it with; it is encrypted to {}",
         desk.sops.recipient
     ));
 }

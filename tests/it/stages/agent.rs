@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::agent::Agent;
 use crate::support::process::wait_until;
+use crate::support::prometheus;
 use crate::support::scripted::{self, Scripted};
 
 use super::scene::Scene;
@@ -43,6 +44,7 @@ fn people_learn_what_begins_and_the_board_and_metrics_show_what_waits() {
     let agent = scene.agent();
     wait_until("beta moves", || scene.held("beta") == "aaaaaa2");
     agent.wait_for_metric("tagalong_releases{stage=\"live\",state=\"soak\"} 1");
+    agent.wait_for_metric("tagalong_promotions_total{stage=\"live\"} 0");
     wait_until("the board shows it", || has(&agent, "soaking in beta until"));
     assert_eq!(told(&server), [], "nobody has to do anything yet");
 
@@ -67,6 +69,7 @@ fn people_learn_what_begins_and_the_board_and_metrics_show_what_waits() {
     let broken = "carl@example.com broke the glass of live: windows, soak, checks, approval skipped";
     wait_for_event(&server, "break-glass", broken);
     agent.wait_for_metric("tagalong_break_glass_unacknowledged{stage=\"live\"} 1");
+    prometheus::check(&agent);
     assert!(has(&agent, "The glass of live was broken"));
     scene.run_as("ada", &["acknowledge", "live"]).ok();
     let over = "somebody else has acknowledged that carl@example.com broke the glass of live";

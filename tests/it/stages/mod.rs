@@ -9,6 +9,6 @@ mod pull_requests;
 mod recipes;
 mod releases;
 mod reviewers;
-mod scene;
+pub mod scene;
 mod story;
 mod windows;

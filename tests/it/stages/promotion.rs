@@ -12,7 +12,7 @@ use crate::support::clock;
 use crate::support::git::git;
 use crate::support::infra::Stage;
 use crate::support::scripted::{Scripted, forward};
-use crate::support::tagalong::{self, Run, finished};
+use crate::support::tagalong::{self, Run, complete};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
@@ -39,7 +39,7 @@ pub fn at(stage: &Stage, stages: &str, hours: i64, arguments: &[&str]) -> Run {
         set_clock(&library, hours);
         clock::preload(&mut command, &library, &library.with_extension("offset"));
     }
-    finished(command.output().expect("it runs"))
+    complete(&mut command)
 }
 
 fn set_clock(library: &Path, hours: i64) {

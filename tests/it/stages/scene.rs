@@ -12,7 +12,7 @@ use crate::support::agent::Agent;
 use crate::support::clock;
 use crate::support::git::make_key;
 use crate::support::infra::Stage;
-use crate::support::tagalong::{self, Run, finished};
+use crate::support::tagalong::{self, Run, complete};
 
 /// An image in two stages.
 pub struct Scene {
@@ -74,7 +74,7 @@ impl Scene {
     /// Runs a command at the time of the clock.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.move_clock();
-        finished(self.command(arguments).output().expect("it runs"))
+        complete(&mut self.command(arguments))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -99,6 +99,18 @@ impl Agent {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
+    /// The sum of all series of a metric.
+    pub fn sum(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics").body;
+        let values = metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once(' '));
+        values.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
+    }
+
+    /// Its metrics in OpenMetrics format.
+    pub fn open_metrics(&self) -> Page {
+        self.ask("GET", "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n", "")
+    }
+
     /// Waits until one of its metrics has a value.
     pub fn wait_for_metric(&self, line: &str) {
         wait_until(line, || self.get("/metrics").body.lines().any(|is| is == line));

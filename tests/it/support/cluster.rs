@@ -14,6 +14,7 @@ pub const TOKEN: &str = "open-sesame-cluster";
 pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/flux-system/leases/tagalong";
 pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/infra";
 pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
+pub const HELM_RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/apps/helmreleases";
 pub const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 
 const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -125,22 +126,51 @@ impl Cluster {
         );
     }
 
-    /// A Kustomization of the GitRepository `infra`.
+    /// A Kustomization of the GitRepository `infra`, as kustomize-controller 1.9 reports it.
     pub fn kustomize(&self, name: &str, path: &str, ready: (&str, &str, &str), applied: &str, attempted: &str) {
-        let condition = json!({ "type": "Ready", "status": ready.0, "reason": ready.1, "message": ready.2 });
+        let condition = condition(ready, 1);
         let object = json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
             "kind": "Kustomization",
-            "metadata": { "name": name, "namespace": "flux-system" },
+            "metadata": { "name": name, "namespace": "flux-system", "generation": 1 },
             "spec": { "path": path, "interval": "10m", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "infra" } },
             "status": {
                 "conditions": [condition],
                 "lastAppliedRevision": format!("main@sha1:{applied}"),
                 "lastAttemptedRevision": format!("main@sha1:{attempted}"),
-                "inventory": { "entries": [{ "id": "shop_app_apps_Deployment", "v": "v1" }] },
+                "inventory": { "entries": [
+                    { "id": "apps_app_apps_Deployment", "v": "v1" },
+                    { "id": "apps_app_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2" },
+                    { "id": "apps_other_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2" },
+                ] },
             },
         });
         self.put(&format!("{KUSTOMIZATIONS}/{name}"), object);
+    }
+
+    /// Changes an object as `kubectl patch` does.
+    pub fn patch(&self, path: &str, patch: Value) {
+        let mut state = self.state();
+        let mut object = state.objects.get(path).cloned().expect("an object");
+        merge(&mut object, &patch);
+        state.put(path, object);
+    }
+
+    /// A HelmRelease of the namespace `apps`, as helm-controller 1.4 reports it: `observedGeneration` of the status stays
+    /// behind while it retries a failed action, that of the condition does not.
+    pub fn release(&self, name: &str, ready: (&str, &str, &str), generation: u64, of: u64, observed: u64) {
+        let object = json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": { "name": name, "namespace": "apps", "generation": generation },
+            "spec": { "interval": "10m", "chart": { "spec": { "chart": name } } },
+            "status": {
+                "conditions": [condition(ready, of)],
+                "observedGeneration": observed,
+                "history": [{ "name": name, "namespace": "apps", "version": 1, "status": "deployed", "chartVersion": "1.0.0" }],
+            },
+        });
+        self.put(&format!("{HELM_RELEASES}/{name}"), object);
     }
 
     /// A pod of the Deployment `app` with one container: the image that it asks for and the one that it runs. More of it can be
@@ -204,6 +234,14 @@ impl Cluster {
     }
 }
 
+/// A condition `Ready` of one of Flux's objects, about one of its generations.
+fn condition(ready: (&str, &str, &str), of: u64) -> Value {
+    json!({
+        "type": "Ready", "status": ready.0, "reason": ready.1, "message": ready.2,
+        "observedGeneration": of, "lastTransitionTime": "2026-11-26T10:00:00Z",
+    })
+}
+
 /// An error in the API's format.
 fn refused(code: u16, reason: &str, message: &str) -> Answer {
     let status = json!({
@@ -260,7 +298,7 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
             let list = json!({ "apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": all[start..end] });
             scripted::json(200, list, &[])
         }
-        ("GET", None) if path == KUSTOMIZATIONS || path == APPLICATIONS => {
+        ("GET", None) if [KUSTOMIZATIONS, HELM_RELEASES, APPLICATIONS].contains(&path) => {
             let selector = asked.target.split("labelSelector=").nth(1).and_then(|rest| rest.split('&').next());
             let label = selector.and_then(|selector| selector.split_once("%3D"));
             let is_selected = |one: &&Value| label.is_none_or(|(key, value)| one["metadata"]["labels"][key] == value);

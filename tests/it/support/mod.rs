@@ -15,13 +15,16 @@ pub mod infra;
 pub mod manifests;
 pub mod pipeline;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod registry;
+pub mod schemas;
 pub mod scripted;
 pub mod shelf;
 pub mod skopeo;
 pub mod sops;
 pub mod tagalong;
+pub mod terminal;
 pub mod tokens;
 pub mod yaml;
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::schemas;
+
 /// The result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
@@ -24,6 +26,8 @@ impl Run {
     pub fn fails_with(self, code: i32) -> Run {
         assert_eq!(self.code, code, "{self:#?}");
         assert!(self.stderr.lines().any(|line| line.starts_with("error: ")), "{self:#?}");
+        let said: Vec<&str> = self.stderr.lines().filter_map(|line| Some(line.split_once(": ")?.1)).collect();
+        assert!(said.windows(2).all(|pair| pair[0] != pair[1]), "two lines say the same: {self:#?}");
         self
     }
 
@@ -42,8 +46,18 @@ pub fn command(home: &Path) -> Command {
 }
 
 /// Runs the program to its end.
+#[track_caller]
 pub fn run<S: AsRef<std::ffi::OsStr>>(home: &Path, arguments: &[S]) -> Run {
-    finished(command(home).args(arguments).output().expect("the program starts"))
+    complete(command(home).args(arguments))
+}
+
+/// Runs a command of the program to its end. If it prints JSON, that has to be as documented.
+#[track_caller]
+pub fn complete(command: &mut Command) -> Run {
+    let run = finished(command.output().expect("the program starts"));
+    let arguments: Vec<String> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    schemas::check(&arguments, &run.stdout);
+    run
 }
 
 /// A finished process as a [`Run`].

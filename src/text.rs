@@ -49,6 +49,17 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// Returns a duration in its two largest units: `45s`, `12m`, `1h 4m`, `3d 2h`.
+pub fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m"),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
 /// Returns the known name that a mistyped one was probably meant to be: the one with the smallest distance, if that is at
 /// most a third of its length. Case, dashes and underscores make no difference.
 pub fn nearest<'k>(known: impl IntoIterator<Item = &'k str>, given: &str) -> Option<&'k str> {
@@ -86,6 +97,12 @@ fn escaped(text: &str, acts: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_have_two_units() {
+        let shown = [-1, 0, 59, 60, 3599, 3840, 86_399, 266_400].map(duration);
+        assert_eq!(shown, ["0s", "0s", "59s", "1m", "59m", "1h 4m", "23h 59m", "3d 2h"]);
+    }
 
     #[test]
     fn characters_that_act_are_escaped_and_all_others_kept() {

@@ -1,11 +1,17 @@
-//! Links to commits at the forge.
+//! Links to commits and files at the forge.
 
 use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::secret::SafeUrl;
 
 /// The placeholder for the commit's ID.
 const PLACEHOLDER: &str = "{sha}";
+
+/// The characters that are escaped in the path of a URL: all but slashes and the unreserved ones (RFC 3986 section 2.3).
+pub const IN_PATHS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The address of any commit of a repository, at its forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,28 @@ impl CommitLink {
     pub fn to(&self, commit: &str) -> String {
         self.0.replace(PLACEHOLDER, commit)
     }
+
+    /// Returns the address of what changed between two commits. `None` if the link does not look like one of a known forge.
+    pub fn to_comparison(&self, from: &str, to: &str) -> Option<String> {
+        let page = self.0.strip_suffix(PLACEHOLDER)?.strip_suffix("commit/")?;
+        Some(format!("{page}compare/{from}...{to}"))
+    }
+
+    /// Returns the address of a line of a file at a commit. `None` if the link does not look like one of a known forge.
+    pub fn to_line(&self, commit: &str, file: &str, line: usize) -> Option<String> {
+        let below = |middle: &str| self.0.strip_suffix(PLACEHOLDER)?.strip_suffix(middle);
+        let file = utf8_percent_encode(file, IN_PATHS);
+        if let Some(page) = below("/-/commit/") {
+            return Some(format!("{page}/-/blob/{commit}/{file}#L{line}"));
+        }
+        if let Some(page) = below("/commits/") {
+            return Some(format!("{page}/src/{commit}/{file}#lines-{line}"));
+        }
+        let page = below("/commit/")?;
+        let is_github = url::Url::parse(page).ok()?.host_str()?.contains("github");
+        let tree = if is_github { "blob" } else { "src/commit" };
+        Some(format!("{page}/{tree}/{commit}/{file}#L{line}"))
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +89,31 @@ mod tests {
         assert_eq!(link("git@gitlab.com:o/infra.git"), gitlab);
         assert_eq!(link("/srv/git/infra.git"), None);
         assert_eq!(link("file:///srv/git/infra.git"), None);
+    }
+
+    #[test]
+    fn files_are_found_at_each_forge() {
+        let line = |url: &str| {
+            let link = CommitLink::of(&url.parse().expect(url)).expect("a link");
+            link.to_line("1a2b", "apps/a b.yaml", 7).expect("a line")
+        };
+        let file = "apps/a%20b.yaml";
+        assert_eq!(line("git@github.com:o/infra.git"), format!("https://github.com/o/infra/blob/1a2b/{file}#L7"));
+        assert_eq!(line("git@gitlab.com:o/infra.git"), format!("https://gitlab.com/o/infra/-/blob/1a2b/{file}#L7"));
+        let bitbucket = format!("https://bitbucket.org/o/infra/src/1a2b/{file}#lines-7");
+        assert_eq!(line("git@bitbucket.org:o/infra.git"), bitbucket);
+        let gitea = format!("https://gitea.d-ma.be/mathias/infra/src/commit/1a2b/{file}#L7");
+        assert_eq!(line("ssh://git@gitea.d-ma.be:2222/mathias/infra.git"), gitea);
+        let compared = |url: &str| {
+            let link = CommitLink::of(&url.parse().expect(url)).expect("a link");
+            link.to_comparison("1a2b", "3c4d")
+        };
+        let expect = Some("https://gitlab.com/o/app/-/compare/1a2b...3c4d".to_owned());
+        assert_eq!(compared("https://gitlab.com/o/app"), expect);
+        let expect = Some("https://github.com/o/app/compare/1a2b...3c4d".to_owned());
+        assert_eq!(compared("https://github.com/o/app.git"), expect);
+        let other = "https://cgit.example/infra/?id={sha}".parse::<CommitLink>().expect("a link");
+        assert_eq!(other.to_line("1a2b", "x", 1), None);
     }
 
     #[test]

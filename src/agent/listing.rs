@@ -3,6 +3,7 @@
 use crate::cycle::status::State;
 use crate::image::Repository;
 use crate::plan::skip::Reason;
+use crate::stage::name::Name;
 
 use super::query::Query;
 use super::row::Row;
@@ -56,7 +57,7 @@ pub struct Selection<'l> {
     pub total: usize,
     /// The number of pages; 1 if nothing matches.
     pub pages: usize,
-    /// The images that match the text of the query, whatever their state.
+    /// The images that match the text and the stage of the query, whatever their state.
     pub counts: Counts,
 }
 
@@ -105,6 +106,11 @@ impl Listing {
         found.ok().map(|at| &self.rows[at])
     }
 
+    /// Returns the rows in any of the states, those that need attention first.
+    pub fn in_states(&self, states: &[State]) -> impl Iterator<Item = &Row> {
+        self.by_trouble.iter().map(|at| &self.rows[*at]).filter(|row| states.contains(&row.status.state))
+    }
+
     /// Returns the number of images in each state.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -116,8 +122,10 @@ impl Listing {
             Order::Name => &self.rows[at],
             Order::Trouble => &self.rows[self.by_trouble[at]],
         };
-        let words: Vec<String> = query.text.split_whitespace().map(str::to_lowercase).collect();
-        let with_text = (0..self.rows.len()).map(row).filter(|row| words.iter().all(|word| has(row, word)));
+        let words = query.words();
+        let with_text = (0..self.rows.len())
+            .map(row)
+            .filter(|row| is_in(row, &query.stage) && words.iter().all(|word| has(row, word)));
         let (mut counts, mut found) = (Counts::default(), Vec::new());
         for row in with_text {
             counts.add(row.status.state);
@@ -131,6 +139,12 @@ impl Listing {
         let rows = found.into_iter().skip(start).take(query.limit).collect();
         Selection { rows, total, pages, counts }
     }
+}
+
+/// Whether an image has a field in a stage; true without a stage.
+fn is_in(row: &Row, stage: &str) -> bool {
+    let has = |own: &Name| own.as_str() == stage;
+    stage.is_empty() || row.status.current.iter().any(|place| place.stage.as_ref().is_some_and(has))
 }
 
 /// Whether a lowercase word is part of an image's name, of its current version or candidate, or of its files.
@@ -163,7 +177,8 @@ mod tests {
             path: "image".to_owned(),
             tag: Some("1a2b3c4".parse().expect("a tag")),
             digest: None,
-            stage: None,
+            stage: (name == "c").then(|| "live".parse().expect("a name")),
+            line: 1,
         };
         let status = ImageStatus {
             image: format!("r.io/org/{name}").parse().expect("an image"),
@@ -173,6 +188,7 @@ mod tests {
             current: vec![current],
             reasons: Vec::new(),
             holds: Vec::new(),
+            source: None,
         };
         Row { status, since: Timestamp::UNIX_EPOCH, commit: None }
     }
@@ -226,6 +242,8 @@ mod tests {
         assert_eq!(page(&listing, "q=ORG/e", Order::Trouble), is("e", 1, 1));
         assert_eq!(page(&listing, "q=apps/d+1A2B", Order::Trouble), is("d", 1, 1));
         assert_eq!(page(&listing, "q=apps/d&state=up-to-date", Order::Trouble), is("", 0, 1));
+        assert_eq!(page(&listing, "stage=live", Order::Trouble), is("c", 1, 1));
+        assert_eq!(page(&listing, "stage=beta", Order::Trouble), is("", 0, 1));
         let query = Query::parse(Some("q=apps/d&state=up-to-date"), SIZES).expect("a query");
         let counts = listing.select(&query, Order::Name).counts;
         assert_eq!((counts.of(State::Kept(Reason::BlockedSecret)), counts.sum(&State::ALL)), (1, 1));

@@ -9,6 +9,7 @@
 //! - [`webhook`]: events with which registries announce new images
 //! - [`worker`]: runs one cycle, limited in time and isolated
 //! - [`rollouts`]: the rollout of commits in the cluster
+//! - `history_reader`: reads the history of the branch in the background
 //! - [`deployed_checks`]: the checks of what is deployed, beside cycles
 //! - [`outcome`]: the outcome of a cycle
 //! - [`observers`]: the observers of outcomes
@@ -19,6 +20,7 @@
 //! - [`metrics`]: counters for Prometheus
 //! - [`status`]: the status of every image
 //! - [`row`]: one image
+//! - [`board`]: what all stages hold, and pages of it
 //! - [`listing`]: all images of a cycle, and pages of them
 //! - [`query`]: the query string of the status page
 //! - [`snapshot`]: the state that the server shows
@@ -28,10 +30,12 @@
 //! - [`summary`]: the same as JSON
 //! - [`link`]: links to commits at the forge
 
+pub mod board;
 pub mod config;
 mod connections;
 pub mod deployed_checks;
 pub mod events;
+mod history_reader;
 pub mod link;
 pub mod listing;
 pub mod log;

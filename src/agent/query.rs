@@ -12,7 +12,25 @@ pub const MAX_TEXT: usize = 200;
 const MAX_QUOTED: usize = 60;
 
 /// Names for several states at once.
-pub const GROUPS: [(&str, &[State]); 2] = [("kept-back", &KEPT_BACK), ("blocked", &BLOCKED)];
+pub const GROUPS: [(&str, &[State]); 4] =
+    [("attention", &ATTENTION), ("waiting", &WAITING), ("kept-back", &KEPT_BACK), ("blocked", &BLOCKED)];
+/// The states in which somebody has to do something.
+pub const ATTENTION: [State; 5] = [
+    State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSecret),
+    State::Kept(Reason::RegistryError),
+    State::Kept(Reason::Incomplete),
+    State::Kept(Reason::NoCandidate),
+];
+/// The states in which an image waits for something that somebody has decided.
+pub const WAITING: [State; 6] = [
+    State::Kept(Reason::Held),
+    State::Kept(Reason::Approval),
+    State::Kept(Reason::Check),
+    State::Kept(Reason::Window),
+    State::Kept(Reason::Soaking),
+    State::Kept(Reason::Suspended),
+];
 /// The states in which something keeps an image from being updated.
 pub const KEPT_BACK: [State; 6] = [
     State::Kept(Reason::BlockedImage),
@@ -40,6 +58,8 @@ pub struct Query {
     states: Vec<State>,
     /// Words that each of them must contain; empty for any.
     pub text: String,
+    /// The stage that each of them must have a field in; empty for any.
+    pub stage: String,
     /// The page, from 1.
     pub page: usize,
     /// The number of images on a page.
@@ -71,7 +91,7 @@ impl Explain for QueryError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            QueryError::Unknown(_) => "use `state`, `q`, `page` and `limit`".to_owned(),
+            QueryError::Unknown(_) => "use `state`, `stage`, `q`, `page` and `limit`".to_owned(),
             QueryError::Twice(_) => "pass it once; separate several states by commas".to_owned(),
             QueryError::State(_) => {
                 let names: Vec<&str> = names().collect();
@@ -86,7 +106,8 @@ impl Explain for QueryError {
 impl Query {
     /// All images, from the first page on.
     pub fn all(sizes: Sizes) -> Query {
-        Query { states: Vec::new(), text: String::new(), page: 1, limit: sizes.default, is_default_limit: true }
+        let (states, text, stage) = Default::default();
+        Query { states, text, stage, page: 1, limit: sizes.default, is_default_limit: true }
     }
 
     /// Parses a query string. A parameter without a value, as sent by forms, counts as absent.
@@ -97,7 +118,7 @@ impl Query {
         let mut query = Query::all(sizes);
         let mut seen = Vec::new();
         for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-            if !matches!(&*name, "state" | "q" | "page" | "limit") {
+            if !matches!(&*name, "state" | "stage" | "q" | "page" | "limit") {
                 return Err(QueryError::Unknown(shortened(&name)));
             }
             if seen.contains(&name) {
@@ -107,7 +128,8 @@ impl Query {
             match &*name {
                 _ if value.is_empty() => {}
                 "state" => query.states = states(value)?,
-                "q" if value.chars().count() > MAX_TEXT => return Err(QueryError::Long),
+                "q" | "stage" if value.chars().count() > MAX_TEXT => return Err(QueryError::Long),
+                "stage" => value.clone_into(&mut query.stage),
                 "q" => value.clone_into(&mut query.text),
                 "page" => query.page = number("page", value, u32::MAX as usize)?,
                 _ => query.limit = number("limit", value, sizes.most)?,
@@ -125,7 +147,7 @@ impl Query {
 
     /// Whether the query excludes some images.
     pub fn is_narrow(&self) -> bool {
-        !self.states.is_empty() || !self.text.is_empty()
+        !self.states.is_empty() || !self.text.is_empty() || !self.stage.is_empty()
     }
 
     /// Returns the states that match, as written in a query; empty for any.
@@ -154,6 +176,11 @@ impl Query {
         Query { states: states.to_vec(), page: 1, ..self.clone() }
     }
 
+    /// Returns the words that have to occur, in lower case.
+    pub fn words(&self) -> Vec<String> {
+        self.text.split_whitespace().map(str::to_lowercase).collect()
+    }
+
     /// Returns the query string, including the `?`.
     pub fn link(&self) -> String {
         let mut pairs = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
@@ -162,6 +189,9 @@ impl Query {
         };
         if !self.states.is_empty() {
             add("state", &self.state());
+        }
+        if !self.stage.is_empty() {
+            add("stage", &self.stage);
         }
         if !self.text.is_empty() {
             add("q", &self.text);
@@ -229,6 +259,7 @@ mod tests {
             ("state=blocked&q=a%26b+%C3%A9&page=2", "?state=blocked&q=a%26b+%C3%A9&page=2"),
             ("page=1&limit=100&state=blocked-secret,blocked-image", "?state=blocked"),
             ("state=held,up-to-date,held&limit=7", "?state=up-to-date%2Cheld&limit=7"),
+            ("q=x&stage=live&state=waiting", "?state=waiting&stage=live&q=x"),
         ] {
             let query = parse(raw).expect("a query");
             assert_eq!(query.link(), link);
@@ -262,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_query_is_answered_and_links_round_trip(raw in "\\PC{0,60}|(state|q|page|limit)=\\PC{0,20}") {
+        fn any_query_is_answered_and_links_round_trip(raw in "\\PC{0,60}|(state|stage|q|page|limit)=\\PC{0,20}") {
             if let Ok(query) = parse(&raw) {
                 prop_assert!(query.page >= 1 && (1..=SIZES.most).contains(&query.limit));
                 prop_assert_eq!(parse(&query.link()[1..]), Ok(query));

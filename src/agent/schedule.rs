@@ -15,6 +15,7 @@ use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
 
 use super::deployed_checks::runner::Checks;
+use super::history_reader::HistoryReader;
 use super::next_cycle::{NextCycle, backoff};
 use super::observers::Observers;
 use super::outcome::{Failure, Outcome};
@@ -38,6 +39,7 @@ pub struct Agent {
     signals: Signals,
     elector: LeaderElector,
     rollouts: Rollouts,
+    history: HistoryReader,
     checks: Checks,
     /// The images to check again, and when: registries announce a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
@@ -53,8 +55,9 @@ impl Agent {
         elector: LeaderElector,
     ) -> Agent {
         observers.configured(&runtime);
+        let history = HistoryReader::new(Arc::clone(&observers.snapshots));
         let (rollouts, checks, recheck) = Default::default();
-        Agent { loader, runtime, observers, signals, elector, rollouts, checks, recheck }
+        Agent { loader, runtime, observers, signals, elector, rollouts, history, checks, recheck }
     }
 
     /// Runs until it is stopped. A failed cycle, however it failed, is followed by the next one after a delay that grows with
@@ -78,6 +81,7 @@ impl Agent {
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome, &self.runtime).await;
+            self.history.cycle_ended(&self.runtime.runner, &outcome);
             self.checks.cycle_ended(&outcome, &self.runtime).await;
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
@@ -274,6 +278,7 @@ mod tests {
     use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
     use crate::cycle::history::recent::RecentCommit;
+    use crate::cycle::move_log::MoveLog;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
     use crate::repo::clone::CommitId;
@@ -302,6 +307,10 @@ mod tests {
         fn follows(&self, scope: &Scope) -> bool {
             let followed: Repository = "r.io/org/app".parse().expect("a name");
             scope.covers(&followed)
+        }
+
+        fn move_log(&self, _known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
+            Ok(None)
         }
 
         fn recent_commits(&self, _since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {

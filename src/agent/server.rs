@@ -5,27 +5,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use maud::Markup;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::fault::Explain;
 
 use super::metrics::Metrics;
 use super::metrics::exposition::Format;
-use super::query::{Query, QueryError};
+use super::page::view::View;
+use super::query::{Query, QueryError, Sizes};
 use super::snapshot::SnapshotStore;
 use super::summary::Summary;
 use super::{connections, page, summary};
 
-/// Pages may only load their own style sheet, and submit forms to the agent.
-const CONTENT_POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Pages may only load their own style sheet, script and icon, and send forms and requests to the agent.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const PAGE_HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -42,9 +45,14 @@ struct AppState {
 /// Returns the routes for health, metrics and status. Further routes are merged with them.
 pub fn router(snapshots: Arc<SnapshotStore>, metrics: Arc<Metrics>) -> Router {
     Router::new()
-        .route("/", get(status))
+        .route("/", get(overview))
+        .route("/stages", get(stages))
+        .route("/timeline", get(timeline))
+        .route("/images/{*name}", get(image))
         .route("/status", get(summary))
-        .route("/style.css", get(style))
+        .route("/style.css", get(async || asset("text/css; charset=utf-8", page::STYLE)))
+        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", page::SCRIPT)))
+        .route("/icon.svg", get(async || asset("image/svg+xml", page::ICON)))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics_text))
@@ -62,10 +70,42 @@ pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken)
     Ok(address)
 }
 
-async fn status(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
-    let query = Query::parse(raw.as_deref(), page::images::SIZES);
+async fn overview(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
+    with_query(&app, raw.as_deref(), page::images::SIZES, page::overview)
+}
+
+async fn stages(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
+    with_query(&app, raw.as_deref(), page::stages::SIZES, page::stages)
+}
+
+async fn timeline(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
+    with_query(&app, raw.as_deref(), page::timeline::SIZES, page::timeline)
+}
+
+async fn image(State(app): State<AppState>, Path(name): Path<String>, address: Uri) -> Response {
+    let snapshot = app.snapshots.snapshot();
+    // As browsers count the folders, whatever was decoded in the name.
+    let depth = address.path().matches('/').count().saturating_sub(1);
+    match page::image(&View::new(&snapshot, clock::now(), depth), &name) {
+        Ok(found) => shown(StatusCode::OK, found),
+        Err(unknown) => shown(StatusCode::NOT_FOUND, unknown),
+    }
+}
+
+/// Shows a page with what a query asks for. An invalid query is an error that the page explains.
+fn with_query(
+    app: &AppState,
+    raw: Option<&str>,
+    sizes: Sizes,
+    page: fn(&View, &Result<Query, QueryError>) -> Markup,
+) -> Response {
+    let (query, snapshot) = (Query::parse(raw, sizes), app.snapshots.snapshot());
     let status = if query.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    (status, PAGE_HEADERS, Html(page::render(&app.snapshots.snapshot(), &query).into_string())).into_response()
+    shown(status, page(&View::new(&snapshot, clock::now(), 0), &query))
+}
+
+fn shown(status: StatusCode, page: Markup) -> Response {
+    (status, PAGE_HEADERS, Html(page.into_string())).into_response()
 }
 
 async fn summary(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
@@ -93,9 +133,14 @@ impl ErrorBody {
     }
 }
 
-async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, page::STYLE).into_response()
+fn asset(kind: &'static str, content: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // A newer agent has a newer one.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, content).into_response()
 }
 
 async fn health(State(app): State<AppState>) -> Response {

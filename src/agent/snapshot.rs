@@ -11,6 +11,7 @@ use crate::clock;
 use crate::cluster::election::Leadership;
 use crate::cluster::rollout::Product;
 use crate::cluster::watch::{WatchEvent, WatchTask};
+use crate::cycle::move_log::MoveLog;
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub watch_troubles: BTreeMap<WatchTask, String>,
     /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
+    /// The moves of all fields, once the history of the branch was read.
+    pub history: Option<Arc<MoveLog>>,
     /// The results of the last checks of what is deployed.
     pub checks: CheckStatus,
     /// Whether another replica has led before.
@@ -77,6 +80,7 @@ impl Default for SnapshotStore {
             watched: BTreeSet::new(),
             watch_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
+            history: None,
             checks: CheckStatus::default(),
             has_followed: false,
             stuck_at: None,
@@ -125,8 +129,12 @@ impl SnapshotStore {
     }
 
     pub(super) fn configured(&self, runtime: &Runtime) {
+        let repository = Some((runtime.repository.clone(), runtime.branch.to_string()));
         self.change(|snapshot| {
-            snapshot.repository = Some((runtime.repository.clone(), runtime.branch.to_string()));
+            if snapshot.repository != repository {
+                snapshot.history = None;
+            }
+            snapshot.repository = repository;
             snapshot.commit_link = runtime.commit_link();
             snapshot.is_suspended = runtime.config.suspend;
             snapshot.rejected_config = None;
@@ -180,6 +188,10 @@ impl SnapshotStore {
                 snapshot.watch_troubles.remove(task);
             }
         });
+    }
+
+    pub(super) fn history_read(&self, log: Arc<MoveLog>) {
+        self.change(|snapshot| snapshot.history = Some(log));
     }
 
     pub(super) fn checked(&self, result: &CheckResult) {

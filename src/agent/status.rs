@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::cluster::rollout::{Product, RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
-use crate::cycle::stages::report::StageReport;
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
 use crate::image::Repository;
 
+use super::board::StageBoard;
 use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
 use super::row::Row;
@@ -34,7 +34,7 @@ pub struct AgentStatus {
     /// The fields that moved since the agent started, latest first.
     pub moves: VecDeque<Move>,
     /// The stages.
-    pub stages: Arc<StageReport>,
+    pub stages: Arc<StageBoard>,
     /// Notes on the tree.
     pub notes: Notes,
     /// The rollouts of the last moves in the cluster, by image.
@@ -133,7 +133,7 @@ impl AgentStatus {
                     head: report.head.map(|id| id.to_string()).unwrap_or_default(),
                 });
                 self.images = Arc::new(Listing::new(rows(report, outcome.ended, &self.images)));
-                self.stages = Arc::new(report.stages.clone());
+                self.stages = Arc::new(StageBoard::new(report.stages.clone()));
                 self.forget_rollouts();
                 self.notes = Notes::of(&report.notes);
                 if let Some(commit) = report.deployed() {
@@ -258,6 +258,7 @@ fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use crate::cycle::stages::report::StageReport;
     use crate::cycle::status::FieldVersion;
     use crate::image::{Tag, Version};
 
@@ -279,6 +280,7 @@ mod tests {
             tag: tag(text),
             digest: None,
             stage: None,
+            line: 1,
         };
         ImageStatus {
             image: "acme/app".parse().expect("an image"),
@@ -288,6 +290,7 @@ mod tests {
             current: ["a.yaml", "b.yaml"].into_iter().zip(tags).map(place).collect(),
             reasons: Vec::new(),
             holds: Vec::new(),
+            source: None,
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cluster::election::Leadership;
 use crate::cluster::rollout::Product;
+use crate::cycle::stages::status::CellStatus;
 use crate::cycle::status::{FieldVersion, HoldStatus, State, StatusReason};
 use crate::image::{Repository, Tag};
 
@@ -21,6 +22,8 @@ pub const SIZES: Sizes = Sizes { default: 500, most: 1000 };
 
 /// The maximum number of items in each list of an image.
 const ITEMS: usize = 100;
+/// The maximum number of releases in stages.
+const CELLS: usize = 1000;
 
 /// The state of the agent, with one page of the images, by name.
 #[derive(Debug, Serialize)]
@@ -47,6 +50,11 @@ pub struct Summary<'s> {
     /// The relative address of the next page.
     next: Option<String>,
     images: Vec<Image<'s>>,
+    /// What the stages hold, and what comes next, as `tagalong stages` lists it.
+    stages: &'s [CellStatus],
+    /// The number of items left out of that list.
+    #[serde(skip_serializing_if = "is_zero")]
+    stages_omitted: usize,
     #[serde(skip)]
     query: Query,
 }
@@ -74,6 +82,7 @@ impl Summary<'_> {
     /// Selects the part of a snapshot that a query asks for.
     pub fn of(snapshot: &Snapshot, query: Query) -> Summary<'_> {
         let status = &snapshot.status;
+        let cells = &status.stages.report.board;
         let (selection, counts) = (status.images.select(&query, Order::Name), status.images.counts());
         Summary {
             started: snapshot.started,
@@ -97,6 +106,8 @@ impl Summary<'_> {
             limit: query.limit,
             next: (query.page < selection.pages).then(|| address(&query, query.page + 1)),
             images: selection.rows.into_iter().map(|row| Image::of(row, snapshot)).collect(),
+            stages: &cells[..cells.len().min(CELLS)],
+            stages_omitted: cells.len().saturating_sub(CELLS),
             query,
         }
     }
@@ -144,6 +155,10 @@ impl<'s> Image<'s> {
             omitted,
         }
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Returns the first items of a list, and records the number of the others.

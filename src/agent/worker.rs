@@ -19,6 +19,7 @@ use crate::cycle::drift::digests::Digests;
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
 use crate::cycle::history::recent::RecentCommit;
+use crate::cycle::move_log::MoveLog;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
@@ -44,6 +45,9 @@ pub trait CycleRunner: Send + Sync + 'static {
 
     /// Whether a policy governs any image of a scope.
     fn follows(&self, scope: &Scope) -> bool;
+
+    /// Returns the latest moves of all fields, given those that are known; none before the first cycle. Blocks.
+    fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError>;
 
     /// Returns the commits of the branch that moved image fields since a point in time, oldest first.
     fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError>;
@@ -76,6 +80,10 @@ impl CycleRunner for Engine {
 
     fn follows(&self, scope: &Scope) -> bool {
         Engine::follows(self, scope)
+    }
+
+    fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
+        Engine::move_log(self, known)
     }
 
     fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {

@@ -13,17 +13,20 @@ use crate::stage::name::Name;
 use super::arguments::GitArguments;
 use super::connect;
 use super::error::CliError;
-use super::outcome;
-use super::output;
 use super::table::{self, Cell, Column, Table};
+use super::{history_figures, outcome, output};
 
 /// List every move of every image field: when, from, to, by whom, why, and what proved it
 ///
 /// All of it comes from the commits of the branch, so a clone is enough, and nothing is ever lost. Moves by other people and
 /// tools are listed as well. Nothing is written, and no registry is queried.
+///
+/// With --figures, it shows how often versions are deployed, how long that takes from the build of an image to the commit,
+/// how many of them are taken back (by a rollback, a revert, or a field that is set to what it held before), and how soon:
+/// in the last twelve weeks, or since the time that --since names.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  tagalong history --since 2026-11-01\n  tagalong history ghcr.io/org/app --stage live --output csv"
+    after_help = "Examples:\n  tagalong history --since 2026-11-01\n  tagalong history ghcr.io/org/app --stage live --output csv\n  tagalong history --figures --stage live --output json"
 )]
 pub struct Arguments {
     /// List the moves of this image only
@@ -37,6 +40,10 @@ pub struct Arguments {
     /// List the moves since this time only, for example 2026-11-01 or 2026-11-01T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
+
+    /// Show how often and how fast versions are deployed and taken back
+    #[arg(long)]
+    figures: bool,
 
     #[command(flatten)]
     git: GitArguments,
@@ -62,6 +69,19 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let image = arguments.image.as_deref().map(super::hold::target).transpose()?.map(|target| target.image);
     let engine = connect::engine(&connect::configuration(&arguments.git)?)?;
     let selection = Selection { image, stage: arguments.stage, since: arguments.since };
+    if arguments.figures {
+        let replayed = replay::figures(&engine, &selection)?;
+        replayed.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        match arguments.output {
+            Format::Json => output::print_json(&replayed.found)?,
+            Format::Csv => output::print(&history_figures::csv(&replayed.found)?)?,
+            Format::Text => {
+                output::print(&history_figures::text(&replayed.found))?;
+                table::print(&history_figures::table(&replayed.found), "")?;
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let replayed = replay::history(&engine, &selection)?;
     replayed.notes.iter().for_each(|note| tracing::warn!("{note}"));
     match arguments.output {

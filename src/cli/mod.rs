@@ -17,6 +17,7 @@
 //! - [`global`]: options that every command takes
 //! - [`help`]: `tagalong help`, with topics that concern several commands
 //! - [`history`]: `tagalong history`
+//! - `history_figures`: its figures
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
@@ -60,6 +61,7 @@ pub mod folder;
 pub mod global;
 pub mod help;
 pub mod history;
+mod history_figures;
 pub mod hold;
 pub mod images;
 pub mod images_verify;

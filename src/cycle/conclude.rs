@@ -1,13 +1,20 @@
 //! The end of a cycle: its report, and the pull request that proposes its updates.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::image::{Repository, Version};
+use crate::plan::order_record::OrderedBy;
+
+use super::decision::Decision;
 use super::engine::{Engine, Outcome, Run};
 use super::error::CycleError;
+use super::memory::FollowedTip;
 use super::operations::operation::Operation;
 use super::operations::terms::Mode;
 use super::report::{Moved, Report};
 use super::state::CycleState;
+use super::status::{ImageStatus, Inputs};
 use super::write::proposal::{self, Withdrawal};
 
 impl Engine {
@@ -31,6 +38,12 @@ impl Engine {
             memory.with(|memory| memory.tip = Some(commit));
         }
         let is_by_name = operation.terms().is_by_name();
+        if !is_by_name && operation.proposes_to().is_none() {
+            let Inputs { config, inventory, .. } = &decision.inputs;
+            let (config, inventory) = (config.clone(), Arc::clone(inventory));
+            let followed = FollowedTip { commit: pushed.unwrap_or(tip), config, inventory };
+            memory.with(|memory| memory.followed = Some(followed));
+        }
         Ok(Report {
             head: Some(pushed.unwrap_or(tip)),
             commit,
@@ -38,7 +51,7 @@ impl Engine {
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             stages: decision.stages(),
             holds: if is_by_name { decision.remaining_holds() } else { Vec::new() },
-            images: if is_by_name { Vec::new() } else { decision.statuses() },
+            images: if is_by_name { Vec::new() } else { self.statuses(&decision) },
             skipped: decision.skipped,
             inventory: decision.inputs.inventory,
             proposes: decision.proposes,
@@ -48,6 +61,19 @@ impl Engine {
             changes,
             notes,
         })
+    }
+
+    /// Returns the state of each image, with the repository that it is built from if its commits decide the order: then a
+    /// cycle has read its labels.
+    fn statuses(&self, decision: &Decision) -> Vec<ImageStatus> {
+        let (registry, policies) = (&self.services().registry, &decision.inputs.config.policies);
+        let source = |image: &Repository, version: &Version| registry.known_source_labels(image, version)?.source;
+        let by_commit = |image: &Repository| {
+            policies.rule_for(image).is_some_and(|rule| OrderedBy::of(&rule.tags) == OrderedBy::Commit)
+        };
+        let with_source =
+            |status: ImageStatus| if by_commit(&status.image) { status.with_source(source) } else { status };
+        decision.statuses().into_iter().map(with_source).collect()
     }
 
     /// Opens, changes or closes the pull request. Returns notes about it.

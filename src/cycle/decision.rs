@@ -15,6 +15,7 @@ use crate::stage::name::Name;
 use super::error::CycleError;
 use super::report::FileChange;
 use super::secrets::verify::Secrets;
+use super::stage_gates;
 use super::stages::report::{Concerns, Promoted, StageReport};
 use super::stages::status::CellStatus;
 use super::stages::unrecorded::Unrecorded;
@@ -67,7 +68,8 @@ impl Decision {
     /// Returns what was found out about stages.
     pub fn stages(&self) -> StageReport {
         let promoted = Promoted::of(&self.gated);
-        StageReport { board: self.board.clone(), promoted, concerns: self.concerns.clone() }
+        let explained = stage_gates::explain(&self.board, &self.inputs.config.stages, |_| true);
+        StageReport { board: self.board.clone(), promoted, concerns: self.concerns.clone(), explained }
     }
 
     /// Makes the new bytes of all files. The fields of a file that cannot be edited stay; if a person requested the

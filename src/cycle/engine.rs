@@ -186,6 +186,11 @@ impl Engine {
         race(&self.repo.branch, self.attempts, clone, make).await
     }
 
+    /// Returns the configuration of the repository.
+    pub(super) fn repo(&self) -> &repo::config::Config {
+        &self.repo
+    }
+
     /// Returns the external systems that cycles use.
     pub(super) fn services(&self) -> &Services {
         &self.services

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::forge::commit_status::NewStatus;
+use crate::manifest::inventory::Inventory;
 use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
+use crate::plan::tree_config::TreeConfig;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
 use crate::stage::name::Name;
@@ -41,10 +43,23 @@ pub struct Remembered {
     pub authors: BTreeMap<ReleaseId, Vec<Author>>,
     /// The promotions for which the forge knows no approvals, by the commits that made them.
     pub unapproved: BTreeSet<String>,
+    /// The tip after the last cycle that followed the policies, with its configuration and image fields.
+    pub followed: Option<FollowedTip>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
     /// What the orders about stages amount to on a tip.
     stage_orders: Option<(CommitId, Arc<StageOrders>)>,
+}
+
+/// A tip with what a cycle found in its tree.
+#[derive(Clone)]
+pub struct FollowedTip {
+    /// The tip.
+    pub commit: CommitId,
+    /// The configuration.
+    pub config: TreeConfig,
+    /// The image fields.
+    pub inventory: Arc<Inventory>,
 }
 
 /// The holds by name, and how far back they are known.

@@ -28,6 +28,7 @@
 //! - [`deployed_tree`]: the image fields of a commit, for checks between cycles
 //! - [`drift`]: pods that run something else than the repository says
 //! - [`queries`]: questions of commands that only read
+//! - [`move_log`]: the latest moves of all fields, for a process that keeps running
 //! - [`replay`]: the history of all fields, and what it lacks
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
@@ -52,6 +53,7 @@ pub mod history;
 pub mod idle;
 pub mod memory;
 pub mod metrics;
+pub mod move_log;
 pub mod operations;
 pub mod queries;
 pub mod replay;

@@ -10,6 +10,7 @@ use crate::image::Repository;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::inventory::Inventory;
 use crate::plan::audit::{self, Audit};
+use crate::plan::figures::{self, Figures};
 use crate::plan::history_entry::{self, HistoryEntry};
 use crate::plan::tree_config::TreeConfig;
 use crate::stage::board::closed;
@@ -46,21 +47,43 @@ pub struct Replayed<T> {
 /// Returns the moves of fields on the branch, newest first.
 pub fn history(engine: &Engine, selection: &Selection) -> Result<Replayed<Vec<HistoryEntry>>, CycleError> {
     block_in_place(|| {
-        let (mut tip, config, inventory) = engine.read()?;
-        if let Some(stage) = &selection.stage {
-            request::stage(&config.stages, stage)?;
-        }
-        let wants = |file: &str| is_manifest_name(file) || config.field_rules.take(file);
-        let history = read(&mut tip, &config, &inventory, &wants)?;
-        let are_signed = tip.clone.requires_signatures();
-        let mut entries = history_entry::entries(&history.moves, &history.records, &config.stages, are_signed);
-        entries.retain(|entry| {
-            selection.image.as_ref().is_none_or(|image| entry.image == *image)
-                && (selection.stage.is_none() || entry.stage == selection.stage)
+        let Replayed { mut found, notes } = all(engine, selection)?;
+        found.retain(|entry| {
+            selection.covers(&entry.image, entry.stage.as_ref())
                 && selection.since.is_none_or(|since| entry.at >= since)
         });
-        Ok(Replayed { found: entries, notes: notes(&history) })
+        Ok(Replayed { found, notes })
     })
+}
+
+/// Returns how often and how fast versions were deployed and taken back since a time, or else in the last weeks.
+pub fn figures(engine: &Engine, selection: &Selection) -> Result<Replayed<Figures>, CycleError> {
+    block_in_place(|| {
+        let Replayed { found, notes } = all(engine, selection)?;
+        let (deployments, now) = (figures::deployments(&found), clock::now());
+        let since = selection.since.unwrap_or_else(|| figures::weeks_before(now, figures::WEEKS));
+        let selected = deployments.iter().filter(|one| selection.covers(&one.image, one.stage.as_ref()));
+        Ok(Replayed { found: Figures::of(selected, since, now), notes })
+    })
+}
+
+/// Returns all moves, after checking that the stage of a selection exists.
+fn all(engine: &Engine, selection: &Selection) -> Result<Replayed<Vec<HistoryEntry>>, CycleError> {
+    let (mut tip, config, inventory) = engine.read()?;
+    if let Some(stage) = &selection.stage {
+        request::stage(&config.stages, stage)?;
+    }
+    let wants = |file: &str| is_manifest_name(file) || config.field_rules.take(file);
+    let history = read(&mut tip, &config, &inventory, &wants)?;
+    let are_signed = tip.clone.requires_signatures();
+    let found = history_entry::entries(&history.moves, &history.records, &config.stages, are_signed);
+    Ok(Replayed { found, notes: notes(&history) })
+}
+
+impl Selection {
+    fn covers(&self, image: &Repository, stage: Option<&Name>) -> bool {
+        self.image.as_ref().is_none_or(|own| own == image) && self.stage.as_ref().is_none_or(|own| Some(own) == stage)
+    }
 }
 
 /// Returns the moves into stages that lack what the stage requires.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::image::{Digest, Repository, Tag};
+use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::inventory::Inventory;
 use crate::plan::gate::GatedPlan;
 use crate::plan::hold::NamedHolds;
@@ -35,6 +35,9 @@ pub struct ImageStatus {
     pub reasons: Vec<StatusReason>,
     /// The holds on it.
     pub holds: Vec<HoldStatus>,
+    /// The repository that it is built from, according to its labels, if they were read.
+    #[serde(skip)]
+    pub source: Option<String>,
 }
 
 /// The state of an image: the most important state among its fields.
@@ -125,6 +128,9 @@ pub struct FieldVersion {
     /// The stage of its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Name>,
+    /// The line of its version, from 1.
+    #[serde(skip)]
+    pub line: usize,
 }
 
 /// A reason why a field stays.
@@ -175,6 +181,15 @@ impl From<&Hold> for HoldStatus {
     }
 }
 
+impl ImageStatus {
+    /// Adds the repository that it is built from, given what is known of each version.
+    pub fn with_source(self, source: impl Fn(&Repository, &Version) -> Option<String>) -> ImageStatus {
+        let version = |place: &FieldVersion| Version { tag: place.tag.clone(), digest: place.digest.clone() };
+        let source = self.current.iter().find_map(|place| source(&self.image, &version(place)));
+        ImageStatus { source, ..self }
+    }
+}
+
 /// The inputs for the status of images, in addition to what a cycle decided.
 pub struct Inputs {
     /// The image fields of the tip.
@@ -205,10 +220,12 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             current: Vec::with_capacity(1),
             reasons: Vec::with_capacity(1),
             holds: Vec::new(),
+            source: None,
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
         let stage = config.stages.of(&located.file).map(|stage| stage.name.clone());
-        status.current.push(FieldVersion { file: located.file.clone(), path: field.path.clone(), tag, digest, stage });
+        let (file, path, line) = (located.file.clone(), field.path.clone(), field.place.line);
+        status.current.push(FieldVersion { file, path, tag, digest, stage, line });
     }
     for update in gated.updates() {
         let Some(status) = images.get_mut(&update.field.repository) else { continue };

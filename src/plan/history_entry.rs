@@ -14,7 +14,7 @@ use crate::stage::stages::Stages;
 use crate::stage::timeline::FieldMove;
 
 use super::hold::CommitRecord;
-use super::order_record::OrderedBy;
+use super::order_record::{OrderedBy, RecordedOrder};
 
 /// A move of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +38,9 @@ pub struct HistoryEntry {
     pub to: Option<String>,
     /// The digest of the image that was deployed, if the commit records it.
     pub digest: Option<Digest>,
+    /// When the image was built, if the commit records it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub built: Option<Timestamp>,
     /// Who requested it, or the author of the commit.
     pub actor: String,
     /// How that is known.
@@ -156,6 +159,7 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         from: shown(&moved.from),
         to: shown(&moved.to),
         digest: moved.recorded.clone().or_else(|| moved.to.as_ref()?.digest.clone()),
+        built: recorded_order(moved, record).and_then(|order| order.dates.contents()),
         actor: signer.filter(|_| moved.is_recorded).or(claimed).unwrap_or(&record.author).clone(),
         actor_proof: if is_signed { ActorProof::Signature } else { ActorProof::Claimed },
         act,
@@ -167,6 +171,12 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         },
         stage,
     }
+}
+
+/// Returns the order that a commit records for the version of a move.
+fn recorded_order<'r>(moved: &FieldMove, record: &'r CommitRecord) -> Option<&'r RecordedOrder> {
+    let tag = moved.to.as_ref().filter(|_| moved.is_recorded)?.tag.as_ref();
+    record.trailers.orders.iter().find(|order| order.image == moved.image && order.version.tag.as_ref() == tag)
 }
 
 fn act(moved: &FieldMove, record: &CommitRecord, stage: Option<&Name>) -> MoveAct {

@@ -8,6 +8,7 @@
 //! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: makes a plan from fields and candidates
 //! - [`fallback`]: falls back to the next best tag if the best one is broken
+//! - [`figures`]: how often and how fast versions are deployed, and taken back
 //! - [`findings`]: the findings about an image: all of its tags, or the choices for its fields
 //! - [`forced`]: records of updates that a person forced past a gate
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
@@ -37,6 +38,7 @@ pub mod broken_glass;
 pub mod candidates;
 pub mod decide;
 pub mod fallback;
+pub mod figures;
 pub mod findings;
 pub mod forced;
 pub mod gate;

@@ -90,6 +90,16 @@ impl BareClone {
         Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
     }
 
+    /// Opens an existing clone without its lock, so that nobody waits for whoever reads it. It must only be read. When it is
+    /// replaced meanwhile, reading fails.
+    pub fn reader(config: Config) -> Result<BareClone, RepoError> {
+        let (signers, people) = (Signers::of(&config.trust.signers)?, People::of(&config.trust)?);
+        let folder = Folder::unlocked(&config);
+        let path = folder.clone_path();
+        let repository = open_bare(&path).map_err(RepoError::git(format!("opening {}", path.display())))?;
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
+    }
+
     /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
     /// since.
     pub fn renew(self, why: RepoError) -> Result<BareClone, RepoError> {

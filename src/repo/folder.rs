@@ -17,7 +17,7 @@ use super::loose::{is_complete, is_loose};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -40,7 +40,12 @@ impl Folder {
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
-        Ok(Folder { path, _lock: lock })
+        Ok(Folder { path, _lock: Some(lock) })
+    }
+
+    /// Returns the folder of a repository without locking it. The clone in it may only be read, and may disappear.
+    pub fn unlocked(config: &Config) -> Folder {
+        Folder { path: config.cache_dir.join(folder_name(config.url.expose())), _lock: None }
     }
 
     /// Returns the path of the bare clone.

@@ -245,6 +245,7 @@ mod tests {
             current: Vec::new(),
             reasons: Vec::new(),
             holds: Vec::new(),
+            source: None,
         }
     }
 

@@ -1,185 +1,88 @@
-//! The status page: plain HTML without JavaScript, accessible by keyboard and screen reader. Its size does not depend on the
-//! number of images.
+//! The pages that people look at. They work without JavaScript, better with it, and are accessible by keyboard and screen
+//! reader. Their size does not depend on the number of images.
 //!
-//! - [`images`]: the list of images
+//! - `overview`: how the agent is, what needs attention, what waits, what moved lately, and all images
+//! - `attention`: what somebody has to do something about
+//! - `remedy`: what people can do about a state
+//! - `item`: one item of it
 //! - `deployed`: broken images and drift
-//! - `stages`: the board of stages
-//! - `controls`: the filter and the pages of the list
-//! - `parts`: times, commits, numbers
+//! - `waiting`: what waits for what
+//! - `moves`: what moved
+//! - [`images`]: the list of images
+//! - `image`: the page of an image
+//! - `registry_page`: the pages of registries about an image
+//! - [`stages`]: the board of stages
+//! - [`timeline`]: figures, lanes, and moves
+//! - `plots`: the figures, and plots of weeks
+//! - `lanes`: what each app held, one version after the other
+//! - `controls`: filters, and the pages of lists
+//! - `layout`: the frame of every page
+//! - [`view`]: what every page is made from
+//! - `parts`: times, names, versions, commits, commands, numbers
+//! - `example`: a state of the agent, for tests
 
+mod attention;
 mod controls;
 mod deployed;
+#[cfg(test)]
+mod example;
+mod image;
 pub mod images;
+mod item;
+mod lanes;
+mod layout;
+mod moves;
+mod overview;
 mod parts;
-mod stages;
+mod plots;
+mod registry_page;
+mod remedy;
+pub mod stages;
+pub mod timeline;
+pub mod view;
+mod waiting;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::Markup;
 
-use crate::cluster::election::Leadership;
-use crate::text::lines;
+use crate::image::Repository;
 
-use super::link::CommitLink;
-use super::query::{KEPT_BACK, Query, QueryError};
-use super::snapshot::Snapshot;
-use super::status::{Done, Failed, Move, Notes};
+use super::query::{Query, QueryError};
 
-use parts::{commit, number, optional, shortened, time};
+use view::View;
 
-/// The style sheet of the page.
+/// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../page.css");
+/// The script of all pages.
+pub const SCRIPT: &str = include_str!("../page.js");
+/// The icon of all pages.
+pub const ICON: &str = include_str!("../icon.svg");
 
-/// Renders the page with the images that a query asks for; with all images and an error if the query is invalid.
-pub fn render(snapshot: &Snapshot, query: &Result<Query, QueryError>) -> Markup {
-    let link = snapshot.commit_link.as_ref();
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title(snapshot)) }
-                link rel="stylesheet" href="style.css";
-            }
-            body {
-                a .skip href="#images" { "Skip to the images" }
-                header {
-                    h1 { "Tagalong" }
-                    @if let Some((url, branch)) = &snapshot.repository {
-                        p { "Keeps the images of " code { (url) } ", branch " code { (branch) } ", in step with the registry." }
-                    }
-                }
-                main {
-                    (overview(snapshot))
-                    (stages::section(snapshot))
-                    (images::section(snapshot, query))
-                    (deployed::section(&snapshot.checks))
-                    section aria-labelledby="moves" {
-                        h2 #moves { "Recent updates" }
-                        @if snapshot.status.moves.is_empty() {
-                            p { "Nothing has been updated since this agent started." }
-                        } @else {
-                            (moves(snapshot.status.moves.iter(), link))
-                        }
-                    }
-                    (notes(&snapshot.status.notes))
-                }
-                footer {
-                    p {
-                        "tagalong " (env!("CARGO_PKG_VERSION")) ", started " (time(snapshot.started)) ". "
-                        a href="metrics" { "Metrics" } " · " a href="readyz" { "Readiness" }
-                    }
-                }
-            }
-        }
-    }
+/// Renders the overview with the images that a query asks for; with all images and an error if the query is invalid.
+pub fn overview(view: &View, query: &Result<Query, QueryError>) -> Markup {
+    overview::overview(view, query)
 }
 
-fn title(snapshot: &Snapshot) -> String {
-    match (&snapshot.status.failed, snapshot.status.images.counts().sum(&KEPT_BACK)) {
-        (Some(_), _) => "Failing · Tagalong".to_owned(),
-        (None, 0) => "Tagalong".to_owned(),
-        (None, count) => format!("{} kept back · Tagalong", number(count)),
-    }
+/// Renders the page of the image with a name as it is in an address. An error is a page as well, which says that there is
+/// no such image.
+pub fn image(view: &View, name: &str) -> Result<Markup, Markup> {
+    let chart = |scheme: &&str| name.strip_prefix(scheme).is_some_and(|rest| rest.starts_with('/'));
+    let scheme = ["oci", "https", "http"].into_iter().find(chart);
+    let whole = match scheme {
+        Some(scheme) => format!("{scheme}:/{}", &name[scheme.len()..]),
+        None => name.to_owned(),
+    };
+    let row = Repository::parse_any(&whole).ok().and_then(|image| view.snapshot.status.images.row(&image));
+    row.map(|row| image::image(row, view)).ok_or_else(|| image::unknown(name, view))
 }
 
-fn notes(notes: &Notes) -> Markup {
-    html! {
-        @if !notes.first.is_empty() {
-            section aria-labelledby="notes" {
-                h2 #notes { "Notes on the repository" }
-                ul { @for note in &notes.first { li { (shortened(note)) } } }
-                @if notes.more > 0 {
-                    p { "and " (number(notes.more)) " more: " code { "tagalong sync --dry-run" } " shows them all." }
-                }
-            }
-        }
-    }
+/// Renders the board of stages.
+pub fn stages(view: &View, query: &Result<Query, QueryError>) -> Markup {
+    stages::stages(view, query)
 }
 
-fn overview(snapshot: &Snapshot) -> Markup {
-    html! {
-        section aria-labelledby="overview" {
-            h2 #overview { "Overview" }
-            @if let Some(failed) = &snapshot.status.failed { (failure(failed)) }
-            @if let Some((at, why)) = &snapshot.rejected_config {
-                div .notice.bad {
-                    h3 { "The new configuration was rejected" }
-                    p { "The previous one stays in use. Read " (time(*at)) ":" }
-                    pre { (lines(why)) }
-                }
-            }
-            @match &snapshot.leadership {
-                Leadership::Leader => {},
-                Leadership::Follower { leader } => div .notice {
-                    h3 { "Another replica leads" }
-                    p { code { (leader) } " pushes. This replica takes over when that one is gone." }
-                },
-                Leadership::Unknown { reason: why } => div .notice.bad {
-                    h3 { "The leader is unknown" }
-                    p { "This replica pushes nothing until it is known." }
-                    @if let Some(why) = why { pre { (lines(why)) } }
-                },
-            }
-            @for (task, problem) in &snapshot.watch_troubles {
-                div .notice.bad { h3 { (task.product.to_string()) " cannot be reached" } pre { (lines(problem)) } }
-            }
-            (deployed::problems(&snapshot.checks))
-            @if snapshot.is_suspended {
-                div .notice { h3 { "Suspended" } p { "Nothing is updated while " code { "agent.suspend" } " is set." } }
-            }
-            @match &snapshot.status.done {
-                Some(Done { number, at, seconds, head }) => p {
-                    "Cycle " (number) " finished " (time(*at)) " after " (format!("{seconds:.1}")) " s, at "
-                    (commit(head, snapshot.commit_link.as_ref())) "."
-                },
-                None => p { "No cycle has finished yet." },
-            }
-        }
-    }
-}
-
-fn failure(failed: &Failed) -> Markup {
-    html! {
-        div .notice.bad {
-            h3 { "Cycle " (failed.number) " failed" }
-            p {
-                (time(failed.at))
-                @if failed.consecutive > 1 { ", the last of " (failed.consecutive) " failures in a row" }
-                ". Everything below is as of the last finished cycle."
-            }
-            pre {
-                "error: " (lines(&failed.error))
-                @if let Some(cause) = &failed.cause { "\ncause: " (lines(cause)) }
-                @if let Some(help) = &failed.help { "\nhelp: " (lines(help)) }
-            }
-        }
-    }
-}
-
-fn moves<'m>(moves: impl Iterator<Item = &'m Move>, link: Option<&CommitLink>) -> Markup {
-    html! {
-        div .scroll role="region" tabindex="0" aria-labelledby="moved" {
-            table {
-                caption #moved { "Fields updated by this agent, latest first" }
-                thead {
-                    tr { @for head in ["When", "Image", "From", "To", "File", "Commit"] { th scope="col" { (head) } } }
-                }
-                tbody {
-                    @for moved in moves {
-                        tr {
-                            td { (time(moved.at)) }
-                            th scope="row" { code { (moved.image) } }
-                            td { (optional(moved.from.as_deref())) }
-                            td { code { (moved.to) } }
-                            td { code { (shortened(&moved.file)) } }
-                            td { (commit(&moved.commit, link)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+/// Renders the timeline.
+pub fn timeline(view: &View, query: &Result<Query, QueryError>) -> Markup {
+    timeline::timeline(view, query)
 }
 
 #[cfg(test)]
@@ -187,149 +90,17 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use jiff::Timestamp;
-
+    use crate::agent::board::StageBoard;
     use crate::agent::listing::Listing;
-    use crate::agent::row::Row;
-    use crate::agent::snapshot::SnapshotStore;
-    use crate::agent::status::Rollout;
-    use crate::cluster::rollout::Product;
+    use crate::agent::snapshot::Snapshot;
     use crate::cycle::stages::report::StageReport;
-    use crate::cycle::stages::status::{CellStatus, NextStatus, WaitStatus};
-    use crate::cycle::status::{FieldVersion, HoldStatus, ImageStatus, State, StatusReason};
-    use crate::image::Tag;
+    use crate::cycle::stages::status::CellStatus;
+    use crate::cycle::status::{State, StatusReason};
     use crate::plan::skip::Reason;
 
-    use super::*;
+    use super::example::{Page, crowd, row, shown, snapshot};
 
-    fn row(image: &str, state: State, candidate: Option<&str>, detail: &str, files: &[&str]) -> Row {
-        let tag = |text: &str| text.parse::<Tag>().expect("a tag");
-        let at = Timestamp::from_second(1_790_000_000).expect("a time");
-        let place = |file: &&str| FieldVersion {
-            file: (*file).to_owned(),
-            path: "images[0].newTag".to_owned(),
-            tag: Some(tag("1a2b3c4d5e6f")),
-            digest: None,
-            stage: None,
-        };
-        let status = ImageStatus {
-            image: image.parse().expect("an image"),
-            policy: "ghcr.io/acme/*".to_owned(),
-            state,
-            candidate: candidate.map(tag),
-            current: files.iter().map(place).collect(),
-            reasons: vec![StatusReason {
-                field: None,
-                reason: Reason::BlockedSecret,
-                tag: None,
-                detail: detail.to_owned(),
-            }],
-            holds: vec![HoldStatus {
-                tag: Some(tag("0badf00d")),
-                digest: None,
-                since: at,
-                by: "Ada <ada@example.com>".to_owned(),
-                reason: "slow".to_owned(),
-                commit: Some("c0ffee1234".to_owned()),
-                pull_request: None,
-            }],
-        };
-        Row { status, since: at, commit: Some("c0ffee1234".to_owned()) }
-    }
-
-    /// A snapshot with something of everything.
-    fn snapshot() -> Snapshot {
-        let mut snapshot = Arc::unwrap_or_clone(SnapshotStore::default().snapshot());
-        let url = "https://user:hunter2@git.example.com/org/infra.git".parse().expect("a URL");
-        snapshot.commit_link = CommitLink::of(&url);
-        snapshot.repository = Some((url, "main".to_owned()));
-        snapshot.is_suspended = true;
-        snapshot.rejected_config = Some((snapshot.started, "tagalong.yaml:3:1: <img src=x>".to_owned()));
-        snapshot.status.failed = Some(Failed {
-            number: 8,
-            at: snapshot.started,
-            consecutive: 3,
-            error: "cannot reach \"git\"".to_owned(),
-            cause: Some("connection refused".to_owned()),
-            help: Some("check the network".to_owned()),
-        });
-        snapshot.status.done =
-            Some(Done { number: 5, at: snapshot.started, seconds: 0.42, head: "abcdef123456".to_owned() });
-        let rows = vec![
-            row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
-            row(
-                "ghcr.io/acme/till",
-                State::Kept(Reason::BlockedSecret),
-                Some("5d6e7f8"),
-                "<script>alert(1)</script>",
-                &["a.yaml", "b.yaml"],
-            ),
-        ];
-        snapshot.status.images = Arc::new(Listing::new(rows));
-        snapshot.status.moves.push_front(Move {
-            at: snapshot.started,
-            image: "ghcr.io/acme/shop".parse().expect("an image"),
-            from: None,
-            to: "1a2b3c4d5e6f".to_owned(),
-            file: "apps/shop/kustomization.yaml".to_owned(),
-            commit: "c0ffee1234".to_owned(),
-        });
-        snapshot.watched = [Product::Flux].into();
-        let why = Some("the API does not answer".to_owned());
-        snapshot.leadership = Leadership::Unknown { reason: why };
-        let rollout = Rollout {
-            outcome: "failed",
-            detail: Some("BuildFailed: <b>".to_owned()),
-            kustomization: Some("flux-system/apps".to_owned()),
-            application: None,
-            commit: "c0ffee1234".to_owned(),
-            to: "1a2b3c4d5e6f".to_owned(),
-            at: snapshot.started,
-            seconds: 3.4,
-        };
-        snapshot.status.rollouts = Arc::new([("ghcr.io/acme/shop".to_owned(), vec![rollout])].into());
-        let name = |text: &str| text.parse().expect("a name");
-        let waits = vec![WaitStatus {
-            gate: "check".to_owned(),
-            detail: "e2e failed: <i>".to_owned(),
-            until: None,
-            has_failed: true,
-        }];
-        let next =
-            Some(NextStatus { tag: Some("5d6e7f8".parse().expect("a tag")), id: None, waits, evidence: Vec::new() });
-        let board = vec![
-            CellStatus::example(name("beta"), "ghcr.io/acme/shop", None),
-            CellStatus::example(name("live"), "ghcr.io/acme/shop", next),
-            CellStatus::example(name("beta"), "till", None),
-        ];
-        snapshot.status.stages = Arc::new(StageReport { board, ..StageReport::default() });
-        snapshot.status.notes = Notes { first: vec!["charts/x.yaml is not valid YAML".to_owned()], more: 4312 };
-        snapshot
-    }
-
-    /// The page that an address shows.
-    fn shown(snapshot: &Snapshot, query: &str) -> String {
-        render(snapshot, &Query::parse(Some(query), images::SIZES)).into_string()
-    }
-
-    /// A snapshot with so many images; every seventh is blocked.
-    fn crowd(count: usize) -> Snapshot {
-        let image = |number: usize| {
-            let state = if number.is_multiple_of(7) { State::Kept(Reason::BlockedImage) } else { State::UpToDate };
-            let name = format!("ghcr.io/acme/app-{number:05}");
-            row(&name, state, None, "the registry does not have it", &["apps/app/kustomization.yaml"])
-        };
-        let rows: Vec<Row> = (0..count).map(image).collect();
-        let mut snapshot = snapshot();
-        snapshot.status.images = Arc::new(Listing::new(rows));
-        snapshot
-    }
-
-    /// The images in the table of a page.
-    fn listed(page: &str) -> Vec<&str> {
-        let rows = page.split("<th scope=\"row\"><code>ghcr.io/acme/app-").skip(1);
-        rows.filter_map(|rest| rest.split_once('<')).map(|(name, _)| name).collect()
-    }
+    const SHOP: &str = "ghcr.io/acme/shop";
 
     /// The tags of a page: name, attributes, whether it closes.
     fn tags(page: &str) -> Vec<(String, String, bool)> {
@@ -342,16 +113,35 @@ mod tests {
         parts.collect()
     }
 
+    fn attribute(attributes: &str, name: &str) -> Option<String> {
+        let attributes = format!(" {attributes}");
+        let (_, rest) = attributes.split_once(&format!(" {name}=\""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    }
+
     #[test]
-    fn every_tag_is_closed_every_reference_resolves_and_every_table_has_a_caption() {
-        for (snapshot, query) in
-            [(snapshot(), ""), (crowd(1000), "page=5"), (crowd(1000), "state=none"), (snapshot(), "q=none")]
-        {
-            is_sound(&shown(&snapshot, query));
+    fn every_tag_is_closed_every_reference_resolves_and_nothing_is_styled_in_place() {
+        let (some, many) = (snapshot(), crowd(1000));
+        let mut quiet = snapshot();
+        (quiet.history, quiet.status.stages) = (None, Arc::default());
+        for (page, snapshot, query) in [
+            (Page::Overview, &some, ""),
+            (Page::Overview, &many, "page=5"),
+            (Page::Overview, &many, "state=none"),
+            (Page::Overview, &some, "q=none"),
+            (Page::Overview, &quiet, ""),
+            (Page::Stages, &some, ""),
+            (Page::Stages, &some, "q=none"),
+            (Page::Stages, &quiet, ""),
+            (Page::Timeline, &some, ""),
+            (Page::Timeline, &some, "q=none"),
+            (Page::Timeline, &quiet, ""),
+            (Page::Image, &some, SHOP),
+            (Page::Image, &quiet, "ghcr.io/acme/till"),
+            (Page::Image, &some, "nowhere"),
+        ] {
+            is_sound(&shown(page, snapshot, query));
         }
-        let all = shown(&snapshot(), "");
-        let count = |name: &str| all.matches(&format!("<{name}")).count();
-        assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (3, 3, 1, 1));
     }
 
     fn is_sound(page: &str) {
@@ -359,12 +149,13 @@ mod tests {
         for (name, attributes, closes) in tags(page) {
             if closes {
                 assert_eq!(open.pop(), Some(name), "{page}");
-            } else if !matches!(name.as_str(), "!DOCTYPE" | "meta" | "link" | "input") {
+            } else if !matches!(name.as_str(), "!DOCTYPE" | "meta" | "link" | "input" | "wbr") {
                 open.push(name.clone());
             }
             if let Some(id) = attribute(&attributes, "id") {
                 assert!(ids.insert(id.clone()), "{id} is not unique");
             }
+            assert!(attribute(&attributes, "style").is_none(), "the policy of the page forbids it: {attributes}");
         }
         assert!(open.is_empty(), "{open:?}");
         let all = tags(page);
@@ -373,120 +164,144 @@ mod tests {
             let target = attribute(attributes, "href").and_then(|href| href.strip_prefix('#').map(str::to_owned));
             label.into_iter().chain(target).for_each(|id| assert!(ids.contains(&id), "nothing is named {id}"));
         }
-        assert!(
-            all.iter()
-                .filter(|(tag, _, closes)| tag == "th" && !closes)
-                .all(|(_, attributes, _)| attributes.contains("scope="))
-        );
-    }
-
-    fn attribute(attributes: &str, name: &str) -> Option<String> {
-        let attributes = format!(" {attributes}");
-        let (_, rest) = attributes.split_once(&format!(" {name}=\""))?;
-        rest.split_once('"').map(|(value, _)| value.to_owned())
+        let count = |name: &str| all.iter().filter(|(tag, _, closes)| tag == name && !closes).count();
+        assert_eq!((count("h1"), count("main")), (1, 1), "{page}");
+        let heads = all.iter().filter(|(tag, _, closes)| tag == "th" && !closes);
+        heads.for_each(|(_, attributes, _)| assert!(attributes.contains("scope="), "{attributes}"));
     }
 
     #[test]
     fn everything_is_escaped_and_nothing_secret_is_shown() {
-        let page = shown(&snapshot(), "");
-        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("&lt;img src=x&gt;"), "{page}");
-        assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("hunter2"), "{page}");
-        assert!(page.contains("href=\"https://git.example.com/org/infra/commit/c0ffee1234\""), "{page}");
+        let snapshot = snapshot();
+        let till = shown(Page::Image, &snapshot, "ghcr.io/acme/till");
+        let pages = [Page::Overview, Page::Stages, Page::Timeline].map(|page| shown(page, &snapshot, ""));
+        for page in pages.iter().chain([&till, &shown(Page::Image, &snapshot, SHOP)]) {
+            let scripts = page.matches("<script").count();
+            assert!(scripts == 1 && page.contains("page.js\" defer></script>"), "{page}");
+            for foreign in ["<img", "<b>", "<i>", "<u>", "<em>", "hunter2", "<ada@"] {
+                assert!(!page.contains(foreign), "{foreign} in {page}");
+            }
+        }
+        let [overview, stages, timeline] = pages;
+        assert!(overview.contains("&lt;script&gt;alert(1)&lt;/") && overview.contains("&lt;img src=x&gt;"));
+        assert!(stages.contains("e2e failed: &lt;i&gt;") && timeline.contains("because &lt;em&gt;"));
+        assert!(overview.contains("href=\"https://git.example.com/org/infra/commit/c0ffee"), "{overview}");
     }
 
     #[test]
-    fn the_board_has_a_row_for_each_release_and_what_needs_people_comes_first() {
-        let page = shown(&snapshot(), "");
-        let board =
-            page.split_once("<caption id=\"board\">").expect("a board").1.split_once("</table>").expect("its end").0;
-        let rows: Vec<&str> = board.split("<tr>").skip(2).collect();
-        assert_eq!(rows.len(), 2, "{board}");
-        assert!(rows[0].contains("ghcr.io/acme/shop") && rows[1].contains("till"), "{board}");
-        assert!(rows[0].contains("next: <code>5d6e7f8</code>") && rows[0].contains("e2e failed: &lt;i&gt;"), "{board}");
-        assert!(rows[0].contains("for ") && rows[1].contains("none"), "{board}");
-        let mut snapshot = snapshot();
+    fn the_overview_tells_what_needs_attention_with_a_remedy_and_tells_nothing_twice() {
+        let page = shown(Page::Overview, &snapshot(), "");
+        for (text, remedy) in [
+            ("The glass of live was broken", "tagalong acknowledge live "),
+            ("rollout failed", "tagalong rollback "),
+            ("check failed", "Run the check again"),
+            ("blocked: secret", "tagalong secrets verify"),
+            ("waiting for approval", "tagalong approve live 5d6e7f8 "),
+            ("held by Ada", "tagalong resume "),
+        ] {
+            assert!(page.contains(text) && page.contains(remedy), "{text}: {remedy} is not in {page}");
+        }
+        for once in ["alert(1)", "e2e failed", "BuildFailed", "0 of 1 approvals", "held by Ada", "outage"] {
+            assert_eq!(page.matches(once).count(), 1, "{once}");
+        }
+        let mut quiet = crowd(3);
+        quiet.status = Default::default();
+        (quiet.is_suspended, quiet.rejected_config) = (false, None);
+        assert!(shown(Page::Overview, &quiet, "").contains("The first cycle is running"));
+        quiet.status.done = snapshot().status.done;
+        assert!(shown(Page::Overview, &quiet, "").contains("Everything is up to date"));
+        quiet.status.images = crowd(1).status.images;
+        let page = shown(Page::Overview, &quiet, "");
+        assert!(page.contains("<title>1 needs attention · Tagalong</title>"), "{page}");
+    }
+
+    #[test]
+    fn images_with_the_same_trouble_are_one_item() {
+        let page = shown(Page::Overview, &crowd(5000), "");
+        assert!(page.contains("and 712 more</a>"), "{page}");
+        assert_eq!(page.matches("the registry does not have it").count(), 1);
+    }
+
+    #[test]
+    fn the_page_of_an_image_has_its_fields_reasons_stages_holds_rollouts_and_moves() {
+        let page = shown(Page::Image, &snapshot(), SHOP);
+        for part in [
+            "https://git.example.com/org/infra/src/commit/c0ffee0c0ffee0c0ffee0c0ffee0c0ffee0c0ffe/apps/shop/kustomization.yaml#L7",
+            "href=\"https://ghcr.io/acme/shop\"",
+            "holds the newest tag",
+            "title=\"1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b\"",
+            "failed by <code>flux-system/apps</code>",
+            "rolled back",
+            "href=\"https://git.example.com/acme/app/compare/aaaaaa9...aaaaaa8\"",
+            "e2e succeeded",
+            "href=\"../../../style.css\"",
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        let unknown = shown(Page::Image, &snapshot(), "ghcr.io/acme/none<script>");
+        assert!(unknown.contains("There is no such image here") && unknown.contains("tagalong images"), "{unknown}");
+        assert!(!unknown.contains("none<script>"), "{unknown}");
+    }
+
+    #[test]
+    fn the_board_has_a_row_for_each_release_and_a_page_for_fifty() {
+        let page = shown(Page::Stages, &snapshot(), "");
+        let rows: Vec<&str> = page.split("<tr role=\"row\">").skip(2).collect();
+        assert_eq!(rows.len(), 2, "{page}");
+        assert!(rows[0].contains("images/ghcr.io/acme/shop") && rows[1].contains("till"), "{page}");
+        assert!(rows[0].contains("check failed") && rows[1].contains("tagalong approve live"), "{page}");
+        let mut many = snapshot();
         let cell = |n: usize| CellStatus::example("live".parse().expect("a name"), &format!("app-{n:04}"), None);
         let board = (0..1000).map(cell).collect();
-        snapshot.status.stages = Arc::new(StageReport { board, ..StageReport::default() });
-        let page = shown(&snapshot, "");
-        assert!(page.contains("app-0049") && !page.contains("app-0050"), "{page}");
-        assert!(page.contains("and 950 more releases in <code>tagalong stages</code>"), "{page}");
-        snapshot.status.stages = Arc::default();
-        assert!(!shown(&snapshot, "").contains("id=\"stages\""));
+        many.status.stages = Arc::new(StageBoard::new(StageReport { board, ..StageReport::default() }));
+        let page = shown(Page::Stages, &many, "");
+        assert!(page.contains("app-0049") && !page.contains("app-0050") && page.contains("1,000 releases"), "{page}");
+        let page = shown(Page::Stages, &many, "q=app-0123&stage=live");
+        assert!(page.contains("app-0123") && page.contains("1 release that match"), "{page}");
     }
 
     #[test]
-    fn pages_show_every_image_once_and_problems_first() {
-        let snapshot = crowd(1000);
-        let mut seen = Vec::new();
-        let mut query = String::new();
-        loop {
-            let page = shown(&snapshot, &query);
-            seen.extend(listed(&page).into_iter().map(str::to_owned));
-            let Some((before, _)) = page.split_once("#images\" rel=\"next\"") else { break };
-            before.rsplit_once("href=\"?").expect("an address").1.clone_into(&mut query);
+    fn the_timeline_has_figures_plots_and_lanes() {
+        let page = shown(Page::Timeline, &snapshot(), "");
+        for part in [
+            "<dt>Time to restore</dt><dd><strong>1h 0m</strong>",
+            "<strong>12m</strong>",
+            "1 app",
+            "rect class=\"bad\"",
+            "as a table",
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
         }
-        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 1000);
-        assert_eq!(seen.len(), 1000);
-        let blocked = 1000_usize.div_ceil(7);
-        assert!(seen[..blocked].iter().all(|name| name.parse::<usize>().expect("a number").is_multiple_of(7)));
+        let none = shown(Page::Timeline, &snapshot(), "q=somebody-else");
+        assert!(none.contains("Nothing moved.") && none.contains("0 of 0 deployments"), "{none}");
+        let mut unread = snapshot();
+        unread.history = None;
+        assert!(shown(Page::Timeline, &unread, "").contains("is being read"));
     }
 
     #[test]
-    fn filters_are_kept_from_page_to_page() {
-        let snapshot = crowd(5000);
-        let page = shown(&snapshot, "state=blocked&q=APP&page=2");
-        assert!(page.contains("Images 101 to 200 of 715 that match"), "{page}");
-        for link in
-            ["?state=blocked&amp;q=APP&amp;page=3#images", "?q=APP#images", "?state=up-to-date&amp;q=APP#images"]
-        {
-            assert!(page.contains(&format!("href=\"{link}\"")), "{link} is not in {page}");
-        }
-        assert!(page.contains("value=\"APP\"") && page.contains("<option value=\"blocked\" selected>"), "{page}");
-        assert!(
-            page.contains("all <strong>5,000</strong>") && page.contains("blocked: image <strong>715</strong>"),
-            "{page}"
-        );
-        let page = shown(&snapshot, "q=app-04999");
-        assert_eq!(listed(&page), ["04999"]);
-        assert!(shown(&snapshot, "q=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));
-    }
-
-    #[test]
-    fn invalid_queries_are_explained_and_pages_past_the_last_show_the_last() {
-        let snapshot = crowd(250);
-        let page = shown(&snapshot, "state=blokced");
-        assert!(page.contains("`blokced` is not an image state") && listed(&page).len() == 100, "{page}");
-        let page = shown(&snapshot, "page=99");
-        assert!(page.contains("There is no page 99") && listed(&page).len() == 50, "{page}");
-        let page = shown(&snapshot, "q=nowhere");
-        assert!(page.contains("No images match.") && listed(&page).is_empty(), "{page}");
-    }
-
-    #[test]
-    fn the_page_does_not_grow_with_images_fields_or_texts() {
-        let size = |snapshot: &Snapshot| shown(snapshot, "").len();
+    fn pages_do_not_grow_with_images_fields_or_texts() {
+        let size = |snapshot: &Snapshot| shown(Page::Overview, snapshot, "").len();
         // Long numbers are all that may differ.
         let few = size(&crowd(1000));
         assert!(size(&crowd(20_000)) < few + 500 && few < 150_000, "{few} bytes");
         let large = |fields: usize| {
             let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            let mut row =
-                row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &"long ".repeat(fields), &files);
-            let why = |n: usize| StatusReason {
-                detail: format!("{n} {}", "long ".repeat(fields)),
-                ..row.status.reasons[0].clone()
-            };
+            let text = "long ".repeat(fields);
+            let mut row = row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &text, &files);
+            let why = |n: usize| StatusReason { detail: format!("{n} {text}"), ..row.status.reasons[0].clone() };
             row.status.reasons = (0..fields).map(why).collect();
             let mut snapshot = snapshot();
             snapshot.status.images = Arc::new(Listing::new(vec![row]));
             snapshot
         };
-        assert!(size(&large(20_000)) < size(&large(1000)) + 100);
-        let page = shown(&large(1000), "");
-        assert!(page.contains("and 995 more: <code>tagalong explain ghcr.io/acme/base</code>"), "{page}");
-        assert!(page.contains("<summary>1,000 fields</summary>") && page.contains("and 990 more"), "{page}");
-        assert!(page.contains("and 4,312 more: <code>tagalong sync --dry-run</code>"), "{page}");
+        let (some, many) = (large(1000), large(5000));
+        assert!(size(&many) < size(&some) + 100);
+        let image = |snapshot: &Snapshot| shown(Page::Image, snapshot, "ghcr.io/acme/base");
+        assert!(image(&many).len() < image(&some).len() + 500);
+        let page = image(&some);
+        assert!(page.contains("and 950 more: <code class=\"command\">tagalong explain "), "{page}");
+        assert!(page.contains("and 980 more reasons"), "{page}");
     }
 }

@@ -1,118 +1,119 @@
-//! The board of stages on the status page: a row for each release, a column for each stage.
+//! The board of stages: a row for each release, a column for each stage. Each cell has the version, its age, and what comes
+//! next and waits for what.
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::agent::snapshot::Snapshot;
-use crate::cycle::stages::status::{self, CellStatus, NextStatus};
+use crate::agent::board::BoardRow;
+use crate::agent::query::{Query, QueryError, Sizes};
+use crate::cycle::stages::status::{CellStatus, NextStatus};
+use crate::stage::name::Name;
 
-use super::parts::{first, number, optional, shortened, time};
+use super::controls;
+use super::images::invalid;
+use super::layout::{Tab, page};
+use super::moves::release;
+use super::parts::{self, number, optional, pill, time, version};
+use super::view::View;
+use super::waiting::{conditions, gate};
 
-/// The most releases that are shown.
-const RELEASES: usize = 50;
-/// The most stages that are shown.
+/// The number of releases on a page.
+pub const SIZES: Sizes = Sizes { default: 50, most: 50 };
+
+/// The maximum number of stages that are shown at once.
 const STAGES: usize = 20;
-/// The most conditions that are shown of a release, and the most notices.
-const DETAILS: usize = 5;
 
-/// Renders the board, or nothing without stages.
-pub fn section(snapshot: &Snapshot) -> Markup {
-    let report = &snapshot.status.stages;
-    let (broken, more_broken) = first(&report.concerns.broken_glass, DETAILS);
-    html! {
-        @if !report.board.is_empty() {
-            section aria-labelledby="stages" {
-                h2 #stages { "Stages" }
-                @for glass in broken {
-                    div .notice.bad {
-                        h3 { "The glass of " (glass.stage) " was broken" }
-                        p { (shortened(&glass.to_string())) }
-                    }
+/// Renders the page with the releases that a query asks for.
+pub fn stages(view: &View, asked: &Result<Query, QueryError>) -> Markup {
+    let query = asked.clone().unwrap_or_else(|_| Query::all(SIZES));
+    let board = &view.snapshot.status.stages;
+    let (rows, total, pages) = board.select(&query);
+    let main = html! {
+        section #stages aria-labelledby="stages-title" {
+            h1 #stages-title { "Stages" }
+            @if board.stages.is_empty() {
+                p { "No stages are configured, or no cycle has finished yet." }
+            } @else {
+                (controls::short_filter(&query, &board.stages, "Releases", "Release or tag"))
+                @if let Err(error) = asked { (invalid(error)) }
+                @if rows.is_empty() {
+                    p { "No releases match. " a href="?" { "Show all releases" } }
+                } @else {
+                    p #range { (number(total)) @if total == 1 { " release" } @else { " releases" } @if query.is_narrow() { " that match" } @if total > 1 { ", those that wait for somebody first" } }
+                    (table(view, &rows, &query))
+                    (controls::pages(&query, pages, "stages"))
                 }
-                @if more_broken > 0 {
-                    p { "and " (number(more_broken)) " more: " code { "tagalong audit" } " lists them all." }
-                }
-                (table(&report.board, snapshot.status.done.as_ref().map(|done| done.at)))
             }
         }
-    }
+    };
+    page(view, Tab::Stages, "Stages", &main)
 }
 
-fn table(board: &[CellStatus], now: Option<Timestamp>) -> Markup {
-    let (stages, releases) = status::table(board);
-    let mut rows: Vec<(&str, Vec<&CellStatus>)> = releases.into_iter().collect();
-    rows.sort_by_key(|(name, cells)| (cells.iter().map(|cell| urgency(cell)).min(), *name));
-    let ((shown, more_stages), (rows, more_rows)) = (first(&stages, STAGES), first(&rows, RELEASES));
+/// Roles are explicit, because a phone shows rows as cards, and browsers then no longer treat them as a table.
+fn table(view: &View, rows: &[&BoardRow], query: &Query) -> Markup {
+    let board = &view.snapshot.status.stages;
+    let is_shown = |stage: &Name| query.stage.is_empty() || stage.as_str() == query.stage;
+    let columns: Vec<(usize, &Name)> =
+        board.stages.iter().enumerate().filter(|(_, stage)| is_shown(stage)).take(STAGES).collect();
     html! {
-        div .scroll role="region" tabindex="0" aria-labelledby="board" {
-            table {
-                caption #board {
-                    span { "What each stage holds, since when, and what comes next" }
-                }
-                thead {
-                    tr {
-                        th scope="col" { "Release" }
-                        @for stage in shown { th scope="col" { (stage) } }
+        div .scroll role="region" tabindex="0" aria-label="Board of stages" {
+            table .board role="table" {
+                thead role="rowgroup" {
+                    tr role="row" {
+                        th scope="col" role="columnheader" { "Release" }
+                        @for (_, stage) in &columns { th scope="col" role="columnheader" { (stage) } }
                     }
                 }
-                tbody {
-                    @for (name, cells) in rows {
-                        tr {
-                            th scope="row" { code { (shortened(name)) } }
-                            @for stage in shown {
-                                td .cell { (cell(cells.iter().find(|cell| cell.stage == **stage), now)) }
+                tbody role="rowgroup" {
+                    @for row in rows {
+                        @let cells: Vec<Option<&CellStatus>> = board.cells(row).collect();
+                        tr role="row" {
+                            th scope="row" role="rowheader" { (release(&row.release, view)) }
+                            @for (at, stage) in &columns {
+                                td role="cell" .empty[cells[*at].is_none()] {
+                                    span .label aria-hidden="true" { (stage) }
+                                    (cell(cells[*at], view))
+                                }
                             }
                         }
                     }
                 }
             }
         }
-        @if more_rows + more_stages > 0 {
-            p {
-                @if more_rows > 0 { "and " (number(more_rows)) " more releases " }
-                @if more_stages > 0 { "and " (number(more_stages)) " more stages " }
-                "in " code { "tagalong stages" }
-            }
+        @if query.stage.is_empty() && board.stages.len() > columns.len() {
+            p { "and " (number(board.stages.len() - columns.len())) " more stages: select one of them above" }
         }
     }
 }
 
-/// Releases that need somebody come first, then those that only wait.
-fn urgency(cell: &CellStatus) -> u8 {
-    match &cell.next {
-        Some(next) if next.waits.iter().any(|wait| !matches!(wait.gate.as_str(), "soak" | "window")) => 0,
-        Some(_) => 1,
-        None => 2,
-    }
-}
-
-fn cell(cell: Option<&&CellStatus>, now: Option<Timestamp>) -> Markup {
+fn cell(cell: Option<&CellStatus>, view: &View) -> Markup {
     html! {
         @match cell {
             None => (optional(None)),
             Some(cell) => {
-                p {
-                    code { (cell.version()) }
-                    @if let Some((age, since)) = now.and_then(|now| cell.age(now)).zip(cell.since) {
-                        " for " (age) ", since " (time(since))
-                    }
+                p .held {
+                    @match &cell.tag { Some(tag) => (version(tag.as_str())), None => (cell.version()) }
+                    @if let Some(since) = cell.since { " " span .age { "since " (time(since, view.now)) } }
                 }
-                @if let Some(next) = &cell.next { (coming(next)) }
+                @if let Some(next) = &cell.next { (coming(cell, next, view)) }
             },
         }
     }
 }
 
 /// What comes next, and what it waits for.
-fn coming(next: &NextStatus) -> Markup {
-    let (waits, more) = first(&next.waits, DETAILS);
+fn coming(cell: &CellStatus, next: &NextStatus, view: &View) -> Markup {
+    let has_failed = next.waits.iter().any(|wait| wait.has_failed);
     html! {
-        p { "next: " code { (next.short()) } @if waits.is_empty() { ", in the next cycle" } }
-        @if !waits.is_empty() {
-            ul {
-                @for wait in waits { li { (shortened(&wait.detail)) } }
-                @if more > 0 { li { "and " (number(more)) " more" } }
+        div .next {
+            p {
+                "next " (parts::coming(next)) " "
+                @match next.waits.first() {
+                    None => (pill("next cycle", "busy")),
+                    Some(_) if has_failed => (pill("check failed", "bad")),
+                    Some(wait) => (pill(gate(&wait.gate), "wait")),
+                }
             }
+            (conditions(cell, view))
         }
     }
 }

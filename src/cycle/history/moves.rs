@@ -73,7 +73,8 @@ impl FieldHistory {
         now: Timestamp,
     ) -> Result<FieldHistory, RepoError> {
         loop {
-            let mut reading = Reading::new(followed, known.as_deref(), MergedProposals::kept(&tip.clone));
+            let proposals = MergedProposals::kept(&tip.clone);
+            let mut reading = Reading::new(followed, known.as_deref(), usize::MAX, proposals);
             let end = reading.run(&tip.clone, tip.commit)?;
             if end == End::Cut && tip.clone.deepen()? == Deepened::More {
                 continue;
@@ -81,6 +82,40 @@ impl FieldHistory {
             return Ok(reading.finish(end, tip.commit, known.as_deref(), now));
         }
     }
+}
+
+impl FieldHistory {
+    /// Reads the moves up to a tip that are newer than `known`, as far as the clone has them, and about `most` of them.
+    pub fn newer(
+        clone: &BareClone,
+        tip: CommitId,
+        followed: Followed<'_>,
+        known: Option<&FieldHistory>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Newer, RepoError> {
+        let mut reading = Reading::new(followed, known, most, MergedProposals::kept(clone));
+        let end = reading.run(clone, tip)?;
+        let history = reading.finish(end, tip, known, now);
+        Ok(Newer { history, continues: end == End::Known, is_cut: end == End::Cut })
+    }
+
+    /// Returns up to where history was read, without what was found there.
+    pub fn position(&self) -> FieldHistory {
+        let FieldHistory { horizon, tip, commits, seen, .. } = self;
+        FieldHistory { horizon: horizon.clone(), tip: *tip, commits: *commits, seen: *seen, ..FieldHistory::default() }
+    }
+}
+
+/// The moves since those that are known.
+#[derive(Debug)]
+pub struct Newer {
+    /// The moves, followed by the known ones.
+    pub history: FieldHistory,
+    /// True if reading ended where the known moves begin. Otherwise the branch was rewritten, or nothing was known.
+    pub continues: bool,
+    /// True if reading ended because the clone is shallow.
+    pub is_cut: bool,
 }
 
 /// Where reading ended.
@@ -98,6 +133,8 @@ type Fields = BTreeMap<(String, Repository), Version>;
 struct Reading<'r> {
     followed: Followed<'r>,
     until: Option<CommitId>,
+    /// The number of moves after which reading ends.
+    most: usize,
     /// The images of fields that are named in other files, by file and path.
     named_elsewhere: HashMap<(&'r str, &'r str), &'r Repository>,
     /// The fields of files as they were before the last commit that was read.
@@ -112,13 +149,19 @@ struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    fn new(followed: Followed<'r>, known: Option<&FieldHistory>, proposals: MergedProposals) -> Reading<'r> {
+    fn new(
+        followed: Followed<'r>,
+        known: Option<&FieldHistory>,
+        most: usize,
+        proposals: MergedProposals,
+    ) -> Reading<'r> {
         let fields = followed.inventory.fields.iter().filter(|located| (followed.wants)(&located.file));
         let named_elsewhere =
             fields.map(|located| ((located.file.as_str(), located.field.path.as_str()), &located.field.repository));
         Reading {
             followed,
             until: known.and_then(|known| known.tip),
+            most,
             named_elsewhere: named_elsewhere.collect(),
             fields: HashMap::new(),
             moves: Vec::new(),
@@ -139,6 +182,9 @@ impl<'r> Reading<'r> {
             self.commits.push((step.logged.id, step.logged.time));
             if step.logged.is_cut {
                 return Ok(End::Cut);
+            }
+            if self.moves.len() >= self.most {
+                return Ok(End::Limited);
             }
         }
         Ok(if line.is_limited() { End::Limited } else { End::All })

@@ -91,6 +91,11 @@ impl Horizon {
         oldest.filter(|_| is_limited || is_cut).map(|(commit, when)| Horizon { commit, when, why })
     }
 
+    /// Returns the time of that commit.
+    pub fn when(&self) -> Timestamp {
+        self.when
+    }
+
     /// Returns a note for people.
     pub fn note(&self) -> String {
         let commit: String = self.commit.chars().take(7).collect();

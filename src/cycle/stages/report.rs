@@ -7,6 +7,7 @@ use crate::plan::gate::GatedPlan;
 use crate::stage::name::Name;
 
 use super::status::CellStatus;
+use crate::cycle::stage_gates::ExplainedStage;
 
 /// What a cycle found out about stages.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct StageReport {
     pub promoted: Vec<Promoted>,
     /// What people should look at.
     pub concerns: Concerns,
+    /// The conditions of each cell of the board, in its order, for what comes next.
+    pub explained: Vec<ExplainedStage>,
 }
 
 /// What people should look at, whatever the stages wait for.

@@ -60,7 +60,7 @@ fn a_deployed_image_that_breaks_is_reported_once_and_so_is_its_repair() {
     );
     agent.wait_for_metric("tagalong_deployed_broken_images 1");
     let page = agent.get("/").body;
-    assert!(page.contains("Broken in their registry") && page.contains(&format!("<code>{image}</code>")), "{page}");
+    assert!(page.contains("broken in its registry") && page.contains(&stage.image("app")), "{page}");
     // It lasts for several verifications.
     let verified = |agent: &Agent| agent.log().matches("deployed images verified").count();
     let before = verified(&agent);
@@ -88,7 +88,7 @@ fn tags_that_a_cleanup_would_delete_are_warned_of() {
     agent.wait_for_metric("tagalong_deployed_expiring_images 1");
     agent.wait_for("2 tags are newer; a cleanup that keeps 2 would delete this one");
     let page = agent.get("/").body;
-    assert!(page.contains("About to be deleted by a cleanup") && page.contains("2 tags are newer"), "{page}");
+    assert!(page.contains("about to be deleted by a cleanup") && page.contains("2 tags are newer"), "{page}");
     let verified = |agent: &Agent| agent.log().matches("deployed images verified").count();
     let before = verified(&agent);
     wait_until("it is verified again", || verified(&agent) >= before + 2);

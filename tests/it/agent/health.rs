@@ -52,12 +52,15 @@ fn health_metrics_and_status_show_what_the_cycles_did() {
     assert!(page.headers.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{page:?}");
     assert!(page.headers.contains("x-content-type-options: nosniff"), "{page:?}");
     let commit: String = stage.origin.tip().chars().take(7).collect();
-    for part in
-        [&app, "aaaaaa2", &gone, "no such repository", "no candidate", "&lt;b&gt;.yaml", &commit, "app.yaml: image"]
-    {
+    for part in [&app, "aaaaaa2", &gone, "no such repository", "no candidate", "&lt;b&gt;.<wbr>yaml", &commit] {
         assert!(page.body.contains(part), "{part} is not in {}", page.body);
     }
-    assert!(!page.body.contains("<b>") && !page.body.contains("<script"), "{}", page.body);
+    assert!(!page.body.contains("<b>") && page.body.matches("<script").count() == 1, "{}", page.body);
+    let image = agent.get(&format!("/images/{app}"));
+    assert!(image.status == 200 && image.body.contains("app.<wbr>yaml:<wbr>1"), "{image:?}");
+    let unknown = agent.get(&format!("/images/{host}/org/%3Cscript%3Eother"));
+    assert!(unknown.status == 404 && unknown.body.contains("There is no such image here"), "{unknown:?}");
+    assert!(!unknown.body.contains("<script>other"), "{unknown:?}");
     assert!(agent.get("/style.css").body.contains("prefers-color-scheme: dark"));
     assert_eq!(agent.get("/else").status, 404);
 

@@ -4,6 +4,7 @@ mod auth;
 mod broken_connections;
 mod commits;
 mod damaged_clones;
+mod figures;
 mod history;
 mod hostile_trees;
 mod long_histories;

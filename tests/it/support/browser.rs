@@ -19,6 +19,22 @@ fn is_there(name: &str) -> bool {
     Command::new(name).arg("--version").output().is_ok_and(|run| run.status.success())
 }
 
+/// How a browser shows pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Whether it runs JavaScript.
+    pub has_scripts: bool,
+    /// Whether it prefers dark pages.
+    pub is_dark: bool,
+}
+
+/// The text of axe-core (https://github.com/dequelabs/axe-core), which checks pages for accessibility, if it is there:
+/// where `TAGALONG_TEST_AXE` says, or where `./test` puts it.
+pub fn axe() -> Option<String> {
+    let usual = || concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe/package/axe.min.js").into();
+    std::fs::read_to_string(std::env::var_os("TAGALONG_TEST_AXE").unwrap_or_else(usual)).ok()
+}
+
 /// A browser with one window, closed when this value is dropped.
 pub struct Browser {
     _driver: Server,
@@ -27,19 +43,21 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser without JavaScript; `None` if Chromium or its driver is missing.
-    pub fn start(home: &Path) -> Option<Browser> {
+    /// Starts a browser; `None` if Chromium or its driver is missing.
+    pub fn start(home: &Path, manner: Manner) -> Option<Browser> {
         let chromium = chromium().filter(|_| is_there("chromedriver"))?;
         let port = free_port();
         let driver = Server::start("chromedriver", |command| {
             command.arg(format!("--port={port}")).env("HOME", home).stdout(Stdio::null()).stderr(Stdio::null())
         });
         wait_until("the driver listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let profile = format!("--user-data-dir={}", home.join("driven").display());
-        let arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", &profile];
+        let profile = format!("--user-data-dir={}", home.join(format!("driven-{port}")).display());
+        let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!manner.is_dark));
+        let arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", &profile, &scheme];
+        let scripts = if manner.has_scripts { 1 } else { 2 };
         let options = json!({
             "binary": which(chromium), "args": arguments,
-            "prefs": { "profile.managed_default_content_settings.javascript": 2 },
+            "prefs": { "profile.managed_default_content_settings.javascript": scripts },
         });
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
@@ -66,9 +84,21 @@ impl Browser {
         wait_until("another address is open", || self.url() != before);
     }
 
-    /// Sets the width of the window.
+    /// Sets the width of the page.
     pub fn resize(&self, width: u32) {
-        self.tell("window/rect", &json!({ "width": width, "height": 900 }));
+        // A window cannot be as narrow as a phone, but a page can.
+        let screen = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
+        self.tell("goog/cdp/execute", &command);
+    }
+
+    /// The violations that axe-core finds on the page.
+    pub fn violations(&self, axe: &str) -> Value {
+        self.evaluate(&format!("{axe}\n"));
+        let script = "const done = arguments[0]; \
+            axe.run().then((found) => done(found.violations.map((one) => [one.id, one.nodes.map((node) => node.html)])), \
+            (error) => done(String(error)));";
+        self.tell("execute/async", &json!({ "script": script, "args": [] }))
     }
 
     /// Clicks on the element that a CSS selector finds.

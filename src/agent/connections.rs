@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Serves the connections of a listener until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(MAX_CONNECTIONS);
+    let mut open: VecDeque<JoinHandle<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -45,11 +45,15 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             }
         };
         open.retain(|connection| !connection.is_finished());
-        while open.len() >= MAX_CONNECTIONS {
-            open.pop_front().iter().for_each(AbortHandle::abort);
+        if open.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+            // Its socket is closed once the task has ended. Otherwise a burst could use up the files of the process.
+            let _ = oldest.await;
         }
         let connection = serve_connection(stream, router.clone(), stop.clone());
-        open.push_back(tokio::spawn(connection).abort_handle());
+        open.push_back(tokio::spawn(connection));
     }
 }
 

@@ -55,7 +55,7 @@ pub const STYLE: &str = include_str!("../page.css");
 /// The script of all pages.
 pub const SCRIPT: &str = include_str!("../page.js");
 /// The icon of all pages.
-pub const ICON: &str = include_str!("../icon.svg");
+pub const ICON: &str = include_str!("../page.svg");
 
 /// Renders the overview with the images that a query asks for; with all images and an error if the query is invalid.
 pub fn overview(view: &View, query: &Result<Query, QueryError>) -> Markup {

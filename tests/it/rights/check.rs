@@ -184,7 +184,7 @@ fn the_kubernetes_api_is_asked_for_each_right() {
     assert_eq!(run.code, 5, "{run:#?}");
     let rows = rows(&run, "cluster");
     let failed: Vec<_> = rows.iter().filter(|row| !row.1).collect();
-    assert_eq!((rows.len(), failed.len()), (5, 1), "{rows:#?}");
+    assert_eq!((rows.len(), failed.len()), (7, 1), "{rows:#?}");
     assert_eq!(failed[0].0, "annotate the GitRepository flux-system/infra");
     assert!(failed[0].2.contains("resources: [gitrepositories], resourceNames: [infra], verbs: [patch]"), "{rows:#?}");
     // Nothing else was asked for, and no object exists.

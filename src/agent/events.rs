@@ -268,7 +268,6 @@ mod tests {
     use crate::agent::sightings::QUIET_PERIOD;
     use crate::cluster::config::ObjectRef;
     use crate::cluster::rollout::Product;
-    use crate::cycle::stages::report::StageReport;
     use crate::image::Version;
 
     use super::*;
@@ -284,23 +283,7 @@ mod tests {
             detail: "why".to_owned(),
             stage: None,
         });
-        Report {
-            head: None,
-            commit: None,
-            updates: Vec::new(),
-            skipped: skipped.collect(),
-            proposes: Default::default(),
-            unrecorded: Vec::new(),
-            inventory: Default::default(),
-            attempts: 0,
-            is_proposal: false,
-            duration_ms: 0,
-            images: Vec::new(),
-            changes: [].into(),
-            stages: StageReport::default(),
-            notes: Vec::new(),
-            holds: Vec::new(),
-        }
+        Report { skipped: skipped.collect(), ..Report::default() }
     }
 
     fn reported(tracker: &mut EventTracker, now: Instant, result: Result<Report, Failure>) -> Vec<String> {

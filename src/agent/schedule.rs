@@ -279,7 +279,6 @@ mod tests {
     use crate::cycle::error::CycleError;
     use crate::cycle::history::recent::RecentCommit;
     use crate::cycle::move_log::MoveLog;
-    use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
     use crate::repo::clone::CommitId;
 
@@ -335,7 +334,7 @@ mod tests {
             }
             async move {
                 match step.expect("the script has another step") {
-                    Step::Done => Ok(report()),
+                    Step::Done => Ok(Report::default()),
                     Step::Fails => Err(CycleError::Secret("no".to_owned())),
                     Step::Panics => panic!("a step of the script"),
                     Step::Hangs => std::future::pending().await,
@@ -359,26 +358,6 @@ mod tests {
             _digests: &'r Digests,
         ) -> LocalBoxFuture<'r, Comparison> {
             panic!("no check is configured")
-        }
-    }
-
-    fn report() -> Report {
-        Report {
-            head: None,
-            commit: None,
-            updates: Vec::new(),
-            skipped: Vec::new(),
-            proposes: Default::default(),
-            unrecorded: Vec::new(),
-            inventory: Default::default(),
-            attempts: 0,
-            is_proposal: false,
-            duration_ms: 0,
-            images: Vec::new(),
-            changes: [].into(),
-            stages: StageReport::default(),
-            notes: Vec::new(),
-            holds: Vec::new(),
         }
     }
 

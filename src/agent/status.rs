@@ -258,7 +258,6 @@ fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use crate::cycle::stages::report::StageReport;
     use crate::cycle::status::FieldVersion;
     use crate::image::{Tag, Version};
 
@@ -305,21 +304,11 @@ mod tests {
             built: None,
         };
         Report {
-            head: None,
             commit: (!moved.is_empty()).then(|| COMMIT.parse().expect("an id")),
             updates: moved.iter().map(update).collect(),
-            skipped: Vec::new(),
-            proposes: Default::default(),
-            unrecorded: Vec::new(),
-            inventory: Default::default(),
-            attempts: 0,
-            is_proposal: false,
             duration_ms: 1,
             images,
-            changes: [].into(),
-            stages: StageReport::default(),
-            notes: Vec::new(),
-            holds: Vec::new(),
+            ..Report::default()
         }
     }
 

@@ -14,7 +14,6 @@ use crate::cycle::operations::set::Set;
 use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::verify::Secrets;
-use crate::cycle::stages::report::StageReport;
 use crate::image::{Reference, Repository};
 use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
@@ -188,20 +187,10 @@ fn in_folder(
         }
     }
     Ok(Report {
-        head: None,
-        commit: None,
         updates: gated.updates().iter().map(Moved::from).collect(),
-        skipped: Vec::new(),
-        proposes: Default::default(),
-        unrecorded: Vec::new(),
-        inventory: Default::default(),
-        attempts: 0,
-        is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
-        images: Vec::new(),
-        holds: Vec::new(),
-        stages: StageReport::default(),
         changes: changes.into(),
         notes,
+        ..Report::default()
     })
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::clock;
+use crate::cycle::queries;
 use crate::cycle::stages::status::{self, CellStatus, NextStatus};
 use crate::stage::name::Name;
 
@@ -34,7 +35,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
-    let board = engine.board().await?;
+    let board = queries::board(&engine).await?;
     match arguments.output.output {
         Format::Json => output::print_json(&board)?,
         Format::Text => output::print(&text(&board, clock::now()))?,

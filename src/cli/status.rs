@@ -8,6 +8,7 @@ use anstyle::Style;
 use clap::Args;
 
 use crate::config::values::duration;
+use crate::cycle::queries;
 use crate::cycle::status::{FieldVersion, ImageStatus, State, StatusReason};
 use crate::fault::Fault;
 use crate::image::{Repository, Tag};
@@ -67,10 +68,10 @@ async fn query(git: &GitArguments, image: Option<&Repository>) -> Result<Vec<Ima
     let engine = connect::engine(&connect::configuration(git)?)?;
     match image {
         Some(image) => {
-            let found = engine.status_of(image).await?;
+            let found = queries::status_of(&engine, image).await?;
             found.map(|status| vec![status]).ok_or_else(|| CliError::NotGoverned { image: image.clone() })
         }
-        None => Ok(engine.status().await?),
+        None => Ok(queries::statuses(&engine).await?),
     }
 }
 

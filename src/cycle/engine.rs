@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::fault::Explain;
-use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -35,7 +34,7 @@ use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
 use super::history::recent::{RecentCommit, recent};
 use super::memory::{KnownHolds, Memory};
-use super::operations::follow::{Follow, FollowOne};
+use super::operations::follow::Follow;
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
@@ -43,9 +42,9 @@ use super::report::{FileChange, Report};
 use super::schedules;
 use super::services::Services;
 use super::stages::report::Concerns;
-use super::stages::status::{self as stages, CellStatus};
+use super::stages::status::complete;
 use super::state::{Budget, CycleState};
-use super::status::{ImageStatus, Inputs};
+use super::status::Inputs;
 use super::tip::Tip;
 use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
@@ -194,28 +193,6 @@ impl Engine {
     /// Returns the external systems that cycles use.
     pub(super) fn services(&self) -> &Services {
         &self.services
-    }
-
-    /// Returns the state of each image that a policy governs. Nothing is written.
-    pub async fn status(&self) -> Result<Vec<ImageStatus>, CycleError> {
-        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
-        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(decision.statuses())
-    }
-
-    /// Returns the state of one image, or `None` if no policy governs it. Nothing is written, and no registry is queried
-    /// about other images.
-    pub async fn status_of(&self, image: &Repository) -> Result<Option<ImageStatus>, CycleError> {
-        let decision = self.decide(&FollowOne(image), &mut CycleState::default()).await?;
-        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(decision.statuses().into_iter().find(|status| status.image == *image))
-    }
-
-    /// Returns what each stage holds, and what comes next. Nothing is written.
-    pub async fn board(&self) -> Result<Vec<CellStatus>, CycleError> {
-        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
-        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(decision.board)
     }
 
     /// Decides what an operation would do now. Nothing is written.
@@ -460,7 +437,7 @@ impl Engine {
         let Context { config, inventory, notes, mut board, concerns, proposes, unrecorded, .. } = context;
         let field_rules = config.field_rules.clone();
         let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
-        stages::complete(&mut board, &gated, &skipped);
+        complete(&mut board, &gated, &skipped);
         Ok(Decision {
             gated,
             skipped,

@@ -11,11 +11,17 @@ use crate::sops::audit::FileVerdict;
 use crate::stage::definition::ApprovalBy;
 use crate::window::schedule::Schedule;
 
+use super::decision::Decision;
 use super::engine::{Engine, Hosts};
 use super::error::CycleError;
 use super::idle::{self, Thoroughness};
+use super::operations::follow::{Follow, FollowOne};
+use super::operations::operation::Operation;
 use super::schedules;
 use super::secrets::verify::Progress;
+use super::stages::status::CellStatus;
+use super::state::CycleState;
+use super::status::ImageStatus;
 
 /// What a branch needs of the systems around it, and what in its configuration has no effect.
 #[derive(Debug)]
@@ -42,6 +48,29 @@ pub fn needs(engine: &Engine) -> Result<Needs, CycleError> {
         let proposes = approvals.map(|approval| approval.by).any(|by| by != ApprovalBy::Signature);
         Ok(Needs { idle, images, proposes })
     })
+}
+
+/// Returns the state of each image that a policy governs.
+pub async fn statuses(engine: &Engine) -> Result<Vec<ImageStatus>, CycleError> {
+    Ok(decide(engine, &Follow).await?.statuses())
+}
+
+/// Returns the state of one image, or `None` if no policy governs it. No registry is queried about other images.
+pub async fn status_of(engine: &Engine, image: &Repository) -> Result<Option<ImageStatus>, CycleError> {
+    let statuses = decide(engine, &FollowOne(image)).await?.statuses();
+    Ok(statuses.into_iter().find(|status| status.image == *image))
+}
+
+/// Returns what each stage holds, and what comes next.
+pub async fn board(engine: &Engine) -> Result<Vec<CellStatus>, CycleError> {
+    Ok(decide(engine, &Follow).await?.board)
+}
+
+/// Decides what an operation would do now, and logs its notes.
+async fn decide(engine: &Engine, operation: &dyn Operation) -> Result<Decision, CycleError> {
+    let decision = engine.decide(operation, &mut CycleState::default()).await?;
+    decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    Ok(decision)
 }
 
 /// Returns the deployment windows.

@@ -19,7 +19,7 @@ use super::stages::unrecorded::Unrecorded;
 use super::status::ImageStatus;
 
 /// The result of a cycle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The tip of the branch at the end of the cycle; `None` outside git.
     pub head: Option<CommitId>,

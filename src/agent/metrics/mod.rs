@@ -145,7 +145,6 @@ mod tests {
     use crate::agent::outcome::Failure;
     use crate::cycle::error::CycleError;
     use crate::cycle::report::Report;
-    use crate::cycle::stages::report::StageReport;
     use crate::cycle::status::{ImageStatus, State};
     use crate::image::{Repository, Version};
     use crate::notify::metrics::Delivery;
@@ -181,9 +180,6 @@ mod tests {
         let report = Report {
             commit: "f00".parse().ok(),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
-            proposes: Default::default(),
-            unrecorded: Vec::new(),
-            inventory: Default::default(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -250,23 +246,7 @@ mod tests {
     }
 
     fn report(images: Vec<ImageStatus>) -> Report {
-        Report {
-            head: None,
-            commit: None,
-            updates: Vec::new(),
-            skipped: Vec::new(),
-            proposes: Default::default(),
-            unrecorded: Vec::new(),
-            inventory: Default::default(),
-            attempts: 0,
-            is_proposal: false,
-            duration_ms: 0,
-            images,
-            changes: [].into(),
-            stages: StageReport::default(),
-            notes: Vec::new(),
-            holds: Vec::new(),
-        }
+        Report { images, ..Report::default() }
     }
 
     /// The series of a metric.

@@ -28,6 +28,7 @@
 //! - [`summary`]: the same as JSON
 //! - [`link`]: links to commits at the forge
 
+mod automatic_rollbacks;
 pub mod config;
 mod connections;
 pub mod deployed_checks;

@@ -70,12 +70,8 @@ impl AutomaticRollback {
                 Plan::default()
             }
         };
-        let references: Vec<Reference> = plan
-            .updates
-            .iter()
-            .map(|update| wanted(update))
-            .map(|(repository, version)| Reference { repository, version })
-            .collect();
+        let references: Vec<Reference> =
+            plan.updates.iter().map(wanted).map(|(repository, version)| Reference { repository, version }).collect();
         request::verify(&references, context).await?;
         Ok((plan, request::purpose(Act::RollBack, &self.by)))
     }

@@ -34,7 +34,7 @@ fn a_restarted_agent_reports_what_its_predecessor_could_not_and_nothing_twice() 
     scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
     let word = scene.wait_for_word("reconciled", 2);
     assert_eq!((&word["commit"], scene.told("reconciled").len()), (&commit.as_str().into(), 2), "{word}");
-    assert!(!agent.get("/metrics").body.contains("outcome=\"superseded\""), "{}", agent.log());
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"superseded\"} 0");
     assert_eq!(agent.stop().0, 0);
 }
 

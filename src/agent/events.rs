@@ -63,10 +63,27 @@ impl EventTracker {
         }
     }
 
+    /// Returns the event for an automatic rollback, unless nothing was taken back.
+    pub fn rollback_ended(&self, outcome: &Outcome) -> Option<Event> {
+        let template = self.template(outcome.ended);
+        match &outcome.result {
+            Ok(report) => {
+                let commit = report.deployed()?.to_string();
+                Some(update_event(report, &commit, self.link.as_ref(), &template))
+            }
+            Err(Failure::Stopped | Failure::Deposed) => None,
+            Err(failure) => {
+                let title = format!("the automatic rollback failed: {failure}");
+                let detail = failure.help().unwrap_or_default();
+                Some(Event { kind: Kind::ReconcileFailed, title, detail, ..template })
+            }
+        }
+    }
+
     /// Returns the events for an event from the watch over the cluster.
     pub fn rollout_event(&mut self, event: &WatchEvent, at: Timestamp) -> Vec<Event> {
         let WatchEvent::Rollout(rollout) = event else { return Vec::new() };
-        let RolloutEvent { commit, deployer, changes, outcome, took } = rollout;
+        let RolloutEvent { commit, deployer, changes, outcome, took, .. } = rollout;
         let (what, seconds) = (summary_of(changes), took.as_secs());
         let by = deployer.as_ref().map(|deployer| format!(" by {deployer}")).unwrap_or_default();
         let name = deployer.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -376,6 +393,7 @@ mod tests {
                 changes: vec![change],
                 outcome,
                 took: Duration::from_secs(12),
+                last_applied: None,
             };
             let events = tracker.rollout_event(&WatchEvent::Rollout(rollout), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()

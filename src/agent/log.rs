@@ -78,6 +78,22 @@ impl Log {
         }
     }
 
+    /// Logs the outcome of an automatic rollback.
+    pub fn rollback_ended(&self, outcome: &Outcome) {
+        let report = match &outcome.result {
+            Ok(report) => report,
+            Err(failure) => {
+                let (cause, help) = (std::error::Error::source(failure).map(display), failure.help());
+                tracing::error!(kind = failure.label(), error = %failure, cause, help, "automatic rollback failed");
+                return;
+            }
+        };
+        for moved in &report.updates {
+            let from = moved.from_text();
+            tracing::warn!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "rolled back");
+        }
+    }
+
     fn log_report(&mut self, report: &Report) {
         let is_deployed = report.deployed().is_some();
         // A pull request that stays as it is has the same updates in every cycle, without a new commit.

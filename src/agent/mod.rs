@@ -1,5 +1,6 @@
 //! The agent: runs cycles on a schedule until it is stopped, and serves its status meanwhile.
 //!
+//! - `automatic_rollbacks`: the commits that the cluster could not apply and that are to be taken back
 //! - [`config`]: its settings
 //! - [`runtime`]: everything built from one configuration, and its replacement on reload
 //! - [`schedule`]: runs one cycle after the other
@@ -30,6 +31,7 @@
 //! - [`summary`]: the same as JSON
 //! - [`link`]: links to commits at the forge
 
+mod automatic_rollbacks;
 pub mod board;
 pub mod config;
 mod connections;

@@ -73,6 +73,14 @@ impl Observers {
         self.events.cycle_ended(outcome, Instant::now()).iter().for_each(|event| self.dispatcher.dispatch(event));
     }
 
+    /// An automatic rollback has ended. It says nothing about the state of images, which the next cycle finds out.
+    pub fn rollback_ended(&mut self, outcome: &Outcome) {
+        self.log.rollback_ended(outcome);
+        self.metrics.rollback_ended(outcome);
+        self.snapshots.rollback_ended(outcome);
+        self.events.rollback_ended(outcome).iter().for_each(|event| self.dispatcher.dispatch(event));
+    }
+
     /// The leadership of this replica may have changed.
     pub fn leadership_changed(&self, leadership: &Leadership) {
         self.snapshots.leadership_changed(leadership);

@@ -14,6 +14,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
 
+use super::automatic_rollbacks::AutomaticRollbacks;
 use super::deployed_checks::runner::Checks;
 use super::history_reader::HistoryReader;
 use super::next_cycle::{NextCycle, backoff};
@@ -22,7 +23,7 @@ use super::outcome::{Failure, Outcome};
 use super::rollouts::Rollouts;
 use super::runtime::{ConfigLoader, LoadError, Runtime};
 use super::signals::Signals;
-use super::worker;
+use super::worker::{self, Work};
 
 /// The interval at which the configuration file is checked for changes.
 const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,6 +41,7 @@ pub struct Agent {
     elector: LeaderElector,
     rollouts: Rollouts,
     history: HistoryReader,
+    rollbacks: AutomaticRollbacks,
     checks: Checks,
     /// The images to check again, and when: registries announce a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
@@ -56,8 +58,8 @@ impl Agent {
     ) -> Agent {
         observers.configured(&runtime);
         let history = HistoryReader::new(Arc::clone(&observers.snapshots));
-        let (rollouts, checks, recheck) = Default::default();
-        Agent { loader, runtime, observers, signals, elector, rollouts, history, checks, recheck }
+        let (rollouts, rollbacks, checks, recheck) = Default::default();
+        Agent { loader, runtime, observers, signals, elector, rollouts, rollbacks, history, checks, recheck }
     }
 
     /// Runs until it is stopped. A failed cycle, however it failed, is followed by the next one after a delay that grows with
@@ -77,7 +79,14 @@ impl Agent {
             }
             number += 1;
             let span = tracing::info_span!("cycle", number);
-            let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
+            if let Some(rollback) = self.rollbacks.take() {
+                let outcome = self.cycle(number, Work::RollBack(rollback)).instrument(span.clone()).await;
+                span.in_scope(|| self.observers.rollback_ended(&outcome));
+                self.rollouts.cycle_ended(&outcome, &self.runtime).await;
+                continue;
+            }
+            let mode = if self.runtime.config.suspend { Mode::Suspended } else { Mode::Push };
+            let outcome = self.cycle(number, Work::Follow(next.scope(), mode)).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome, &self.runtime).await;
@@ -115,7 +124,10 @@ impl Agent {
                 _ = self.signals.trigger.fired() => {
                     tracing::info!("ignoring an event, because this replica does not lead; the leader finds the image in its next cycle");
                 }
-                event = self.rollouts.next_event() => self.observers.rollout_event(&event),
+                event = self.rollouts.next_event() => {
+                    self.observers.rollout_event(&event);
+                    self.rollbacks.add(&event, &self.runtime);
+                }
                 () = self.signals.reload.notified() => {
                     self.reload().await;
                 }
@@ -128,17 +140,16 @@ impl Agent {
         }
     }
 
-    async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { runtime, observers, signals, elector, rollouts, checks, .. } = self;
+    async fn cycle(&mut self, number: u64, work: Work) -> Outcome {
+        let Agent { runtime, observers, signals, elector, rollouts, rollbacks, checks, .. } = self;
         let (config, begun) = (&runtime.config, Instant::now());
-        if scope == Scope::All {
+        if matches!(work, Work::Follow(Scope::All, _)) {
             // A full cycle covers the images of all events so far.
             signals.trigger.take();
         }
         observers.cycle_started(begun, config.deadline);
-        let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
         let abort = CancellationToken::new();
-        let work = worker::run(Arc::clone(&runtime.runner), scope, mode, config.deadline, abort.clone());
+        let work = worker::run(Arc::clone(&runtime.runner), work, config.deadline, abort.clone());
         let grace_is_over = signals.grace_is_over(config.grace);
         tokio::pin!(work, grace_is_over);
         let (mut is_stopping, mut is_deposed) = (false, false);
@@ -160,7 +171,10 @@ impl Agent {
                     tracing::warn!("this replica no longer leads; aborting the running cycle");
                     abort.cancel();
                 }
-                event = rollouts.next_event() => observers.rollout_event(&event),
+                event = rollouts.next_event() => {
+                    observers.rollout_event(&event);
+                    rollbacks.add(&event, runtime);
+                }
                 result = checks.next_result() => observers.checked(&result),
             }
         };
@@ -193,6 +207,9 @@ impl Agent {
             if (is_asked_to_reload || self.loader.has_changed()) && self.reload().await {
                 return NextCycle::Full;
             }
+            if !self.rollbacks.is_empty() {
+                return NextCycle::Full;
+            }
             is_asked_to_reload = tokio::select! {
                 biased;
                 () = self.signals.stop.cancelled() => return NextCycle::Full,
@@ -208,6 +225,7 @@ impl Agent {
                 }
                 event = self.rollouts.next_event() => {
                     self.observers.rollout_event(&event);
+                    self.rollbacks.add(&event, &self.runtime);
                     false
                 }
                 result = self.checks.next_result() => {
@@ -279,6 +297,7 @@ mod tests {
     use crate::cycle::error::CycleError;
     use crate::cycle::history::recent::RecentCommit;
     use crate::cycle::move_log::MoveLog;
+    use crate::cycle::operations::automatic_rollback::AutomaticRollback;
     use crate::image::Repository;
     use crate::repo::clone::CommitId;
 
@@ -314,6 +333,14 @@ mod tests {
 
         fn recent_commits(&self, _since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
             Ok(Vec::new())
+        }
+
+        fn roll_back(
+            &self,
+            _rollback: AutomaticRollback,
+            _abort: CancellationToken,
+        ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+            panic!("nothing is watched")
         }
 
         fn run_cycle(

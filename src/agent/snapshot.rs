@@ -150,6 +150,13 @@ impl SnapshotStore {
         self.change(|snapshot| snapshot.stuck_at = at.checked_add(deadline + STUCK_AFTER));
     }
 
+    pub(super) fn rollback_ended(&self, outcome: &Outcome) {
+        self.change(|snapshot| {
+            snapshot.stuck_at = None;
+            outcome.result.iter().for_each(|report| snapshot.status.moved(report, outcome.ended));
+        });
+    }
+
     pub(super) fn cycle_ended(&self, outcome: &Outcome) {
         self.change(|snapshot| {
             snapshot.stuck_at = None;

@@ -136,14 +136,7 @@ impl AgentStatus {
                 self.stages = Arc::new(StageBoard::new(report.stages.clone()));
                 self.forget_rollouts();
                 self.notes = Notes::of(&report.notes);
-                if let Some(commit) = report.deployed() {
-                    let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, &commit.to_string()));
-                    moves.for_each(|moved| self.moves.push_front(moved));
-                    self.moves.truncate(MAX_MOVES);
-                    // Rollouts of the previous move do not apply to this one.
-                    let rollouts = Arc::make_mut(&mut self.rollouts);
-                    report.updates.iter().for_each(|moved| drop(rollouts.remove(moved.image.as_str())));
-                }
+                self.moved(report, outcome.ended);
             }
             Err(Failure::Stopped | Failure::Deposed) => {}
             Err(failure) => {
@@ -158,6 +151,17 @@ impl AgentStatus {
                 });
             }
         }
+    }
+
+    /// Adds the moves of a commit.
+    pub fn moved(&mut self, report: &Report, at: Timestamp) {
+        let Some(commit) = report.deployed() else { return };
+        let moves = report.updates.iter().map(|moved| Move::of(moved, at, &commit.to_string()));
+        moves.for_each(|moved| self.moves.push_front(moved));
+        self.moves.truncate(MAX_MOVES);
+        // Rollouts of the previous move do not apply to this one.
+        let rollouts = Arc::make_mut(&mut self.rollouts);
+        report.updates.iter().for_each(|moved| drop(rollouts.remove(moved.image.as_str())));
     }
 
     /// Drops the rollouts of images that are gone.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::cluster::pods::Pod;
+use crate::cycle::automatic_rollback;
 use crate::cycle::deployed::Deployed;
 use crate::cycle::deployed_checks;
 use crate::cycle::deployed_tree::{self, DeployedTree, Extent};
@@ -20,6 +21,7 @@ use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
 use crate::cycle::history::recent::RecentCommit;
 use crate::cycle::move_log::MoveLog;
+use crate::cycle::operations::automatic_rollback::AutomaticRollback;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
@@ -40,6 +42,13 @@ pub trait CycleRunner: Send + Sync + 'static {
         scope: Scope,
         mode: Mode,
         budget: Duration,
+        abort: CancellationToken,
+    ) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
+
+    /// Takes back a commit that the cluster could not apply.
+    fn roll_back(
+        &self,
+        rollback: AutomaticRollback,
         abort: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
 
@@ -78,6 +87,14 @@ impl CycleRunner for Engine {
         async move { self.follow_scope(&scope, mode, budget, &abort).await }.boxed_local()
     }
 
+    fn roll_back(
+        &self,
+        rollback: AutomaticRollback,
+        abort: CancellationToken,
+    ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        async move { automatic_rollback::run(self, &rollback, abort).await }.boxed_local()
+    }
+
     fn follows(&self, scope: &Scope) -> bool {
         Engine::follows(self, scope)
     }
@@ -108,12 +125,34 @@ impl CycleRunner for Engine {
     }
 }
 
+/// The work of a cycle.
+#[derive(Debug)]
+pub enum Work {
+    /// Follow the policies of the images of a scope.
+    Follow(Scope, Mode),
+    /// Take back a commit.
+    RollBack(AutomaticRollback),
+}
+
+impl Work {
+    fn run(
+        self,
+        runner: &dyn CycleRunner,
+        budget: Duration,
+        abort: CancellationToken,
+    ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        match self {
+            Work::Follow(scope, mode) => runner.run_cycle(scope, mode, budget, abort),
+            Work::RollBack(rollback) => runner.roll_back(rollback, abort),
+        }
+    }
+}
+
 /// Runs one cycle in a thread of its own. Past its deadline, or once `abort` is cancelled, it ends at the next point where
 /// it waits or would push; a git operation is never interrupted.
 pub async fn run(
     runner: Arc<dyn CycleRunner>,
-    scope: Scope,
-    mode: Mode,
+    work: Work,
     deadline: Duration,
     abort: CancellationToken,
 ) -> Result<Report, Failure> {
@@ -123,7 +162,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, abort.clone()) => result.map_err(|error| match error {
+                result = work.run(&*runner, deadline / BUDGET_DIVISOR, abort.clone()) => result.map_err(|error| match error {
                     CycleError::Abandoned => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),

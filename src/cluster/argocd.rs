@@ -1,11 +1,12 @@
 //! The status that Argo CD reports for an Application (argoproj.io/v1alpha1), and what it means for a commit. Pure.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::config::{Argocd, ObjectRef};
 use super::git_repository::Target;
 use super::kustomization::{folder_of, is_below, is_commit};
-use super::rollout::{ImageChange, Progress};
+use super::rollout::{ImageChange, LastApplied, Progress};
 use super::rollout_state::RolloutState;
 
 /// The health of an application whose objects have failed.
@@ -69,6 +70,8 @@ pub struct Status {
     health: Health,
     operation_state: Option<OperationState>,
     conditions: Vec<Condition>,
+    /// The revisions that were synchronized successfully, oldest first.
+    history: Vec<Revisions>,
 }
 
 /// A problem with the application, such as manifests that cannot be generated.
@@ -99,10 +102,11 @@ pub struct Revisions {
 
 /// The health of what was deployed.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Health {
     status: String,
     message: Option<String>,
+    last_transition_time: Option<Timestamp>,
 }
 
 /// The last synchronization.
@@ -111,6 +115,7 @@ pub struct Health {
 pub struct OperationState {
     phase: String,
     message: Option<String>,
+    started_at: Option<Timestamp>,
     sync_result: Option<Revisions>,
     operation: Option<Operation>,
 }
@@ -194,6 +199,21 @@ impl Application {
     /// Its namespace and name.
     pub fn object(&self, argocd: &Argocd) -> ObjectRef {
         ObjectRef { namespace: argocd.namespace.to_string(), name: self.name.clone() }
+    }
+
+    /// Returns the last commit that it has synchronized and that does not contain a commit, as far as `holds` knows, unless
+    /// it was unhealthy before it began with that commit.
+    pub fn last_applied(&self, holds: &dyn Fn(&str) -> bool) -> Option<LastApplied> {
+        let Status { health, operation_state, history, .. } = &self.status;
+        let started = operation_state.as_ref().and_then(|operation| operation.started_at);
+        let since = health.last_transition_time.filter(|_| health.status == DEGRADED);
+        if since.zip(started).is_some_and(|(since, started)| since < started) {
+            return None;
+        }
+        let mut commits = history.iter().rev().flat_map(Revisions::all).filter(|revision| is_commit(revision));
+        let commit = commits.find(|commit| !holds(commit))?.clone();
+        let sources = self.sources().filter(|source| source.has_path());
+        Some(LastApplied { commit, folders: sources.map(|source| folder_of(&[&source.path])).collect() })
     }
 
     /// Its progress with a commit; `holds` returns whether another commit is or contains that commit.

@@ -16,6 +16,18 @@ pub struct Config {
     pub argocd: Option<Argocd>,
     /// The pods whose images are compared with the repository.
     pub pods: Option<Pods>,
+    /// What happens to a commit that Flux or Argo CD could not apply.
+    pub on_failure: OnFailure,
+}
+
+/// What happens to a commit that Flux or Argo CD could not apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is reported.
+    #[default]
+    Report,
+    /// It is reported and taken back, if what was applied before it worked.
+    RollBack,
 }
 
 /// Leader election among replicas.

@@ -1,11 +1,13 @@
 //! The status that Flux reports for a Kustomization (kustomize.toolkit.fluxcd.io/v1), and what it means for a commit.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::condition::Condition;
 use super::config::ObjectRef;
 use super::helm_release;
-use super::rollout::{ImageChange, Progress};
+use super::rollout::{ImageChange, LastApplied, Progress};
 
 /// Reasons for not being ready that are not failures.
 const WAITING: [&str; 3] = ["DependencyNotReady", "HealthCheckCanceled", "Progressing"];
@@ -94,9 +96,14 @@ impl Kustomization {
 
     /// Returns whether it applies a changed file, as far as the tree says.
     pub fn reaches(&self, change: &ImageChange) -> bool {
-        let path = folder_of(&[&self.spec.path]);
-        let mut components = self.spec.components.iter().map(|component| folder_of(&[&path, component]));
-        change.deployed_from.contains(&path) || components.any(|component| change.deployed_from.contains(&component))
+        self.folders().any(|folder| change.deployed_from.contains(&folder))
+    }
+
+    /// Returns the folders that it deploys: its path, and its components.
+    fn folders(&self) -> impl Iterator<Item = String> {
+        let path = &self.spec.path;
+        let components = self.spec.components.iter().map(move |component| folder_of(&[path, component]));
+        std::iter::once(folder_of(&[path])).chain(components)
     }
 
     /// Returns the HelmReleases that it applied.
@@ -113,6 +120,12 @@ impl Kustomization {
     /// The last applied revision.
     pub fn applied(&self) -> &str {
         &self.status.last_applied_revision
+    }
+
+    /// Returns the last commit that it has applied. Flux records it only once all health checks have passed.
+    pub fn last_applied(&self) -> Option<LastApplied> {
+        let commit = commit_of(self.applied())?.to_owned();
+        Some(LastApplied { commit, folders: self.folders().collect::<BTreeSet<String>>() })
     }
 
     /// Its progress with a commit; `reaches` returns whether another commit is or contains that commit.

@@ -8,7 +8,7 @@ use super::config::{Argocd, ObjectName, ObjectRef};
 use super::git_repository::Target;
 use super::helm_release::HelmRelease;
 use super::kustomization::{Kustomization, applies};
-use super::rollout::{Deployer, ImageChange, Product, Progress};
+use super::rollout::{Deployer, ImageChange, LastApplied, Product, Progress};
 
 /// The maximum number of files and problems that are named.
 const NAMED: usize = 3;
@@ -173,6 +173,19 @@ impl Share<'_> {
             (_, true) => Progress::Applied { revision },
             (Some(failed), _) => unfinished.swap_remove(failed),
             (None, _) => unfinished.swap_remove(0),
+        }
+    }
+
+    /// Returns whether the object fails, whatever the commit.
+    pub fn is_failing(&self) -> bool {
+        matches!(self.progress(&|_| true), Progress::Failed { .. })
+    }
+
+    /// Returns what the object had applied before it failed with a commit.
+    pub fn last_applied(&self, holds: &dyn Fn(&str) -> bool) -> Option<LastApplied> {
+        match &self.object {
+            Object::Application(one) => one.last_applied(holds),
+            Object::Kustomization(one, _) => one.last_applied(),
         }
     }
 

@@ -31,6 +31,8 @@ struct PendingRollout {
     /// True once what was overdue was reported. It stays pending for a while, because the product's own verdict may follow.
     is_overdue: bool,
     applied: BTreeSet<Deployer>,
+    /// The objects that failed before they got to the commit.
+    failed_before: BTreeSet<Deployer>,
     reported: BTreeMap<Option<Deployer>, Verdict>,
 }
 
@@ -79,6 +81,7 @@ impl PendingRollouts {
             may_be_reported: false,
             is_overdue: false,
             applied: BTreeSet::new(),
+            failed_before: BTreeSet::new(),
             reported: BTreeMap::new(),
         });
         events
@@ -191,11 +194,22 @@ impl PendingRollout {
                 let event = self.event(Some(&share.deployer), share.changes.clone(), outcome, now);
                 return Some(event).filter(|_| !self.may_be_reported);
             }
-            Progress::Failed { reason, message } => RolloutOutcome::Failed { reason, message },
+            Progress::Failed { reason, message } => {
+                let was_failing = self.failed_before.contains(&share.deployer);
+                let last_applied = share.last_applied(holds).filter(|_| !was_failing);
+                let outcome = RolloutOutcome::Failed { reason, message };
+                let event = self.report(Some(&share.deployer), &share.changes, outcome, now)?;
+                return Some(RolloutEvent { last_applied, ..event });
+            }
             Progress::Suspended { what } => {
                 RolloutOutcome::Suspended { state: format!("{what} is suspended; {}", share.words(holds)) }
             }
-            Progress::Waiting => return None,
+            Progress::Waiting => {
+                if share.is_failing() {
+                    self.failed_before.insert(share.deployer.clone());
+                }
+                return None;
+            }
         };
         self.report(Some(&share.deployer), &share.changes, outcome, now)
     }
@@ -237,6 +251,7 @@ impl PendingRollout {
             changes,
             outcome,
             took: self.age(now),
+            last_applied: None,
         }
     }
 }

@@ -117,6 +117,17 @@ pub struct RolloutEvent {
     pub outcome: RolloutOutcome,
     /// The time since the push.
     pub took: Duration,
+    /// What the object had applied before it failed, if that is known and it was not failing already.
+    pub last_applied: Option<LastApplied>,
+}
+
+/// The last commit that an object has applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastApplied {
+    /// The commit.
+    pub commit: String,
+    /// The folders of the repository that it deploys.
+    pub folders: BTreeSet<String>,
 }
 
 /// The outcome of a commit.

@@ -190,5 +190,7 @@ mod tests {
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
         assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux`, `argocd` or `pods` is required"));
+        let unwatched = errors("cluster:\n  leaderElection: {}\n  onFailure: rollback\n");
+        assert!(unwatched[0].contains("`onFailure: rollback` requires `flux` or `argocd`"), "{unwatched:#?}");
     }
 }

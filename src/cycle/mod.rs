@@ -1,6 +1,7 @@
 //! One cycle: fetch, candidates, plan, gates, commit, push; and again on the new tip if another push came first.
 //!
 //! - [`engine`]: runs operations, each on the newest tip
+//! - [`automatic_rollback`]: the cycle that takes back a commit
 //! - `conclude`: the end of a cycle
 //! - [`context`]: the context of operations and gates
 //! - [`decision`]: the result of an operation on a tip
@@ -36,6 +37,7 @@
 //! - [`stage_gates`]: the conditions of its stages, with their evidence
 //! - [`error`]: the errors of a cycle
 
+pub mod automatic_rollback;
 pub mod candidates;
 mod conclude;
 pub mod context;

@@ -3,6 +3,7 @@
 //! - [`approvals`]: approvals and acknowledgments, from orders about stages
 //! - [`approved_promotion`]: records of approvals that were given at the forge
 //! - [`audit`]: moves into a stage that lack what it requires
+//! - [`automatic_rollback`]: whether a commit that the cluster could not apply may be taken back
 //! - [`batch`]: the distribution of updates to commits
 //! - [`broken_glass`]: stages whose conditions were skipped
 //! - [`candidates`]: the tags of an image that a policy may choose
@@ -33,6 +34,7 @@
 pub mod approvals;
 pub mod approved_promotion;
 pub mod audit;
+pub mod automatic_rollback;
 pub mod batch;
 pub mod broken_glass;
 pub mod candidates;

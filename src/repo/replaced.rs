@@ -31,6 +31,21 @@ impl BareClone {
         }
     }
 
+    /// Returns the paths of the files that differ between two commits.
+    pub fn changed_files(&self, before: CommitId, after: CommitId) -> Result<Vec<String>, RepoError> {
+        let _call = self.long_call();
+        let tree = |id: CommitId| self.repository.find_commit(id.0)?.tree();
+        let read = || -> Result<Vec<String>, git2::Error> {
+            let diff = self.repository.diff_tree_to_tree(Some(&tree(before)?), Some(&tree(after)?), None)?;
+            let sides = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+            let mut paths: Vec<String> =
+                sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+            paths.dedup();
+            Ok(paths)
+        };
+        read().map_err(RepoError::git(format!("comparing {before} with {after}")))
+    }
+
     /// Returns the lines of a file that a commit with a single parent replaced; `None` if it did not change the file, or
     /// made, moved or removed it.
     pub fn replaced_lines(&self, id: CommitId, path: &str) -> Result<Option<ReplacedLines>, RepoError> {

@@ -118,6 +118,10 @@ impl Metrics {
         }
     }
 
+    pub(super) fn rollback_ended(&self, outcome: &Outcome) {
+        self.cycles.ended(outcome);
+    }
+
     pub(super) fn leadership_changed(&self, leadership: &Leadership) {
         let leads = *leadership == Leadership::Leader;
         self.leader.set(leads.into());

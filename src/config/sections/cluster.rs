@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cluster::config::{Argocd, Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Pods, Receiver};
+use crate::cluster::config::{
+    Argocd, Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, OnFailure, Pods, Receiver,
+};
 
 use crate::config::reader::{Environment, Section};
 
@@ -28,8 +30,13 @@ pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
             "`leaderElection`, `flux`, `argocd` or `pods` is required, for example `leaderElection: { lease: tagalong }`",
         );
     }
+    let on_failure = section.choice("onFailure", &[("report", OnFailure::Report), ("rollback", OnFailure::RollBack)]);
+    if on_failure == Some(OnFailure::RollBack) && section.lacks("flux") && section.lacks("argocd") {
+        section.error("`onFailure: rollback` requires `flux` or `argocd`, which report failures");
+    }
     section.finish();
     Config {
+        on_failure: on_failure.unwrap_or_default(),
         election: leader_election.and_then(|section| election(section, environment)),
         flux: of_flux.and_then(flux),
         argocd: of_argocd.and_then(argocd),

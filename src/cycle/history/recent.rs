@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::manifest::helm_release;
+use crate::plan::hold::CommitRecord;
 use crate::plan::trailer::{Effect, RecordedMove};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -53,6 +54,13 @@ pub fn recent(clone: &BareClone, tip: CommitId, since: Timestamp) -> Result<Vec<
     }
     found.reverse();
     Ok(found)
+}
+
+/// Returns what a commit of the clone records, and its first parent.
+pub fn recorded(clone: &BareClone, commit: CommitId) -> Result<Option<(CommitRecord, CommitId)>, RepoError> {
+    let Some(step) = clone.line(commit).step(&|_| false)? else { return Ok(None) };
+    let Some(parent) = step.logged.parents.first().copied().filter(|_| !step.logged.is_cut) else { return Ok(None) };
+    Ok(Some((record(clone, &step.logged, 0, &MergedProposals::kept(clone))?, parent)))
 }
 
 fn releases_of(

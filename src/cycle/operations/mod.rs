@@ -6,6 +6,7 @@
 //! - [`follow`]: follows the policies
 //! - [`set`]: writes the given references
 //! - [`roll_back`]: returns fields to earlier versions
+//! - [`automatic_rollback`]: takes back a commit that the cluster could not apply
 //! - [`hold`]: puts an image or one version of it on hold
 //! - [`promote`]: promotes releases to a stage on request
 //! - [`propose`]: proposes the promotions to a stage in a pull request
@@ -18,6 +19,7 @@
 
 pub mod acknowledge;
 pub mod approve;
+pub mod automatic_rollback;
 pub mod follow;
 pub mod hold;
 pub mod operation;

@@ -30,7 +30,7 @@ impl Scene {
         let source = ObjectRef { namespace: "flux-system".to_owned(), name: "infra".to_owned() };
         let namespaces = vec!["flux-system".parse().expect("a name")];
         let flux = Flux { source, namespaces, receiver: None, timeout: std::time::Duration::from_secs(60) };
-        let settings = Config { election: None, flux: Some(flux), argocd: Some(argocd), pods: None };
+        let settings = Config { flux: Some(flux), argocd: Some(argocd), ..Config::default() };
         let text = std::fs::read_to_string(cluster.kubeconfig(folder.path())).expect("there");
         let file = serde_json::from_str(&text).expect("a kubeconfig");
         let api = wait(Api::in_kubeconfig(file)).expect("an API");

@@ -51,6 +51,8 @@ pub mod rollouts;
 pub mod row;
 pub mod runtime;
 pub mod schedule;
+#[cfg(test)]
+mod script;
 pub mod server;
 mod sightings;
 pub mod signals;

@@ -278,115 +278,15 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
     use std::sync::atomic::{AtomicBool, Ordering};
-
-    use futures_util::FutureExt;
-    use futures_util::future::LocalBoxFuture;
-    use jiff::Timestamp;
-    use parking_lot::Mutex;
 
     use crate::agent::config::Config;
     use crate::agent::runtime::Load;
+    use crate::agent::script::{Script, Step, script};
     use crate::agent::worker::CycleRunner;
-    use crate::cluster::pods::Pod;
-    use crate::cycle::deployed::Deployed;
-    use crate::cycle::deployed_tree::{DeployedTree, Extent};
-    use crate::cycle::drift::compare::Comparison;
-    use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
-    use crate::cycle::history::recent::RecentCommit;
-    use crate::cycle::move_log::MoveLog;
-    use crate::cycle::operations::automatic_rollback::AutomaticRollback;
-    use crate::image::Repository;
-    use crate::repo::clone::CommitId;
 
     use super::*;
-
-    /// The behaviour of one cycle of a script.
-    #[derive(Debug, Clone, Copy)]
-    enum Step {
-        Done,
-        Fails,
-        Panics,
-        Hangs,
-    }
-
-    struct Script {
-        steps: Mutex<VecDeque<Step>>,
-        modes: Mutex<Vec<Mode>>,
-        scopes: Mutex<Vec<Scope>>,
-        signals: Signals,
-        /// Called at the end of the script; by default, the agent stops.
-        then: Option<fn(&Signals)>,
-    }
-
-    impl CycleRunner for Script {
-        fn follows(&self, scope: &Scope) -> bool {
-            let followed: Repository = "r.io/org/app".parse().expect("a name");
-            scope.covers(&followed)
-        }
-
-        fn move_log(&self, _known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
-            Ok(None)
-        }
-
-        fn recent_commits(&self, _since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
-            Ok(Vec::new())
-        }
-
-        fn roll_back(
-            &self,
-            _rollback: AutomaticRollback,
-            _abort: CancellationToken,
-        ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-            panic!("nothing is watched")
-        }
-
-        fn run_cycle(
-            &self,
-            scope: Scope,
-            mode: Mode,
-            _budget: Duration,
-            _abort: CancellationToken,
-        ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-            self.scopes.lock().push(scope);
-            self.modes.lock().push(mode);
-            let step = self.steps.lock().pop_front();
-            if self.steps.lock().is_empty() {
-                match self.then {
-                    Some(then) => then(&self.signals),
-                    None => self.signals.stop.cancel(),
-                }
-            }
-            async move {
-                match step.expect("the script has another step") {
-                    Step::Done => Ok(Report::default()),
-                    Step::Fails => Err(CycleError::Secret("no".to_owned())),
-                    Step::Panics => panic!("a step of the script"),
-                    Step::Hangs => std::future::pending().await,
-                }
-            }
-            .boxed_local()
-        }
-
-        fn deployed_tree(&self, _commit: CommitId, _extent: Extent) -> Result<DeployedTree, CycleError> {
-            panic!("no check is configured")
-        }
-
-        fn verify_deployed<'r>(&'r self, _tree: &'r DeployedTree) -> LocalBoxFuture<'r, Vec<Deployed>> {
-            panic!("no check is configured")
-        }
-
-        fn compare_pods<'r>(
-            &'r self,
-            _tree: &'r DeployedTree,
-            _pods: &'r [Pod],
-            _digests: &'r Digests,
-        ) -> LocalBoxFuture<'r, Comparison> {
-            panic!("no check is configured")
-        }
-    }
 
     fn runtime(work: &Arc<Script>, suspend: bool) -> Runtime {
         let config = Config {
@@ -406,11 +306,6 @@ mod tests {
             cluster: Default::default(),
             ancestry: Arc::new(|_, _| false),
         }
-    }
-
-    fn script(steps: &[Step], then: Option<fn(&Signals)>) -> Arc<Script> {
-        let steps = Mutex::new(steps.iter().copied().collect());
-        Arc::new(Script { steps, modes: Mutex::default(), scopes: Mutex::default(), signals: Signals::default(), then })
     }
 
     /// Plays a script, and returns the metrics at its end.
@@ -434,7 +329,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn whatever_happens_in_a_cycle_the_next_one_runs() {
-        let work = script(&[Step::Panics, Step::Hangs, Step::Fails, Step::Done], None);
+        let work = script(&[Step::Panics, Step::Hangs, Step::Fails, Step::Done], Signals::default(), None);
         let metrics = play(&work, no_load()).await;
         for result in ["panic", "deadline", "blocked", "done"] {
             assert!(metrics.contains(&format!("tagalong_cycles_total{{result=\"{result}\"}} 1\n")), "{metrics}");
@@ -443,24 +338,17 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_cycle_that_does_not_end_is_aborted_when_the_agent_stops() {
-        let work = script(&[Step::Done, Step::Hangs], None);
+        let work = script(&[Step::Done, Step::Hangs], Signals::default(), None);
         let metrics = play(&work, no_load()).await;
         assert!(metrics.contains("tagalong_cycles_total{result=\"stopped\"} 1\n"), "{metrics}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_invalid_configuration_is_rejected_and_a_valid_one_applied() {
-        let work = script(&[Step::Done], Some(|signals| signals.reload.notify_one()));
+        let work = script(&[Step::Done], Signals::default(), Some(|signals| signals.reload.notify_one()));
         // The second script ends the run.
-        let steps = Mutex::new(VecDeque::from([Step::Done]));
         let signals = work.signals.clone();
-        let later = Arc::new(Script {
-            steps,
-            modes: Mutex::default(),
-            scopes: Mutex::default(),
-            signals: signals.clone(),
-            then: None,
-        });
+        let later = script(&[Step::Done], signals.clone(), None);
         let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
         let load = move || -> Result<Runtime, LoadError> {
             if is_mended.swap(true, Ordering::Relaxed) {
@@ -478,7 +366,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_event_starts_a_cycle_for_its_images_if_a_policy_governs_them() {
-        let work = script(&[Step::Done, Step::Done, Step::Done], None);
+        let work = script(&[Step::Done, Step::Done, Step::Done], Signals::default(), None);
         let mut runtime = runtime(&work, false);
         runtime.config.interval = Duration::from_secs(3600);
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);

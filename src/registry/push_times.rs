@@ -107,12 +107,9 @@ impl Client {
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
     ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
-        let api = self.api(repository);
-        let known = self.cache().pushes(repository).into_iter().filter(|(tag, _)| wanted.contains(tag));
-        // Whole seconds are from a version that did not know the numbers.
-        let is_numbered = |at: Timestamp| api != Some(Api::Gitea) || at.subsec_nanosecond() != 0;
-        let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(_, at)| is_numbered(*at)).collect();
-        let Some(api) = api else { return Ok(found) };
+        let known = self.cache().pushes(repository).into_iter();
+        let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
+        let Some(api) = self.api(repository) else { return Ok(found) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
         let (mut seen, mut new, now) = (BTreeSet::new(), Vec::new(), clock::now());
         for page in 1..=PAGES {

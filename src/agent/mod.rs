@@ -4,6 +4,7 @@
 //! - [`config`]: its settings
 //! - [`runtime`]: everything built from one configuration, and its replacement on reload
 //! - [`schedule`]: runs one cycle after the other
+//! - `script`: cycles as written, for its tests
 //! - [`next_cycle`]: what the next cycle checks, and when
 //! - [`signals`]: the signals that stop, reload or trigger it
 //! - [`trigger`]: starts a cycle for the images of an event

@@ -3,14 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use tagalong::agent::outcome::Failure;
 use tagalong::agent::webhook;
 use tagalong::cluster::rollout::RolloutOutcome;
-use tagalong::cycle::error::CycleError;
 use tagalong::cycle::status::State;
-use tagalong::fault::Fault;
 use tagalong::notify::event;
 use tagalong::plan::skip::Reason;
 
@@ -66,62 +63,11 @@ fn what_to_do_is_said_for_every_event_failure_and_outcome_of_a_commit() {
     let events = all(&event::Kind::ALL, event::Kind::name);
     assert_eq!(first_column(&operations, "| event | meaning | what to do |"), events);
 
-    let own = values(Failure::Cycle(Box::new(CycleError::Abandoned)), failure_after);
-    // The label of a failed cycle is that of its error.
-    let own = own.iter().skip(1).map(Failure::label);
-    let failures: BTreeSet<String> =
-        values(Fault::BadInput, fault_after).into_iter().map(Fault::label).chain(own).map(str::to_owned).collect();
+    let failures: BTreeSet<String> = Failure::labels().map(str::to_owned).collect();
     assert_eq!(first_column(&operations, "| kind | meaning | what to do |"), failures);
     assert!(metric("tagalong_cycles_total").is_superset(&failures), "{failures:?}");
 
-    let outcomes = values(RolloutOutcome::Applied { revision: String::new() }, outcome_after);
-    let outcomes: BTreeSet<String> = outcomes.iter().map(|outcome| outcome.label().to_owned()).collect();
+    let outcomes: BTreeSet<String> = RolloutOutcome::LABELS.map(str::to_owned).into();
     assert_eq!(first_column(&operations, "| outcome | meaning | what to do |"), outcomes);
     assert!(metric("tagalong_reconcile_total").is_superset(&outcomes), "{outcomes:?}");
-}
-
-/// All values of a type, from the first one and a function that returns the next. Its match has an arm for each variant, so
-/// that it does not compile without a new one.
-fn values<T>(first: T, after: impl Fn(&T) -> Option<T>) -> Vec<T> {
-    let mut values = vec![first];
-    while let Some(next) = values.last().and_then(&after) {
-        values.push(next);
-    }
-    values
-}
-
-fn fault_after(fault: &Fault) -> Option<Fault> {
-    match fault {
-        Fault::BadInput => Some(Fault::Blocked),
-        Fault::Blocked => Some(Fault::Stale),
-        Fault::Stale => Some(Fault::Transient),
-        Fault::Transient => Some(Fault::Denied),
-        Fault::Denied => Some(Fault::Refused),
-        Fault::Refused => Some(Fault::Local),
-        Fault::Local => Some(Fault::Bug),
-        Fault::Bug => None,
-    }
-}
-
-fn failure_after(failure: &Failure) -> Option<Failure> {
-    match failure {
-        Failure::Cycle(_) => Some(Failure::Overdue { after: Duration::ZERO }),
-        Failure::Overdue { .. } => Some(Failure::Panicked),
-        Failure::Panicked => Some(Failure::Stopped),
-        Failure::Stopped => Some(Failure::Deposed),
-        Failure::Deposed => None,
-    }
-}
-
-fn outcome_after(outcome: &RolloutOutcome) -> Option<RolloutOutcome> {
-    match outcome {
-        RolloutOutcome::Applied { .. } => {
-            Some(RolloutOutcome::Failed { reason: String::new(), message: String::new() })
-        }
-        RolloutOutcome::Failed { .. } => Some(RolloutOutcome::Overdue { state: String::new() }),
-        RolloutOutcome::Overdue { .. } => Some(RolloutOutcome::Suspended { state: String::new() }),
-        RolloutOutcome::Suspended { .. } => Some(RolloutOutcome::Unclaimed { state: String::new() }),
-        RolloutOutcome::Unclaimed { .. } => Some(RolloutOutcome::Superseded),
-        RolloutOutcome::Superseded => None,
-    }
 }

@@ -25,17 +25,7 @@ fn every_exit_code_is_explained_in_the_same_words() {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words(&topic).contains(&format!("{code} {meaning}")), "{topic}");
     }
-    let all = [
-        Fault::BadInput,
-        Fault::Blocked,
-        Fault::Stale,
-        Fault::Transient,
-        Fault::Denied,
-        Fault::Refused,
-        Fault::Local,
-        Fault::Bug,
-    ];
-    for fault in all {
+    for fault in Fault::ALL {
         assert!(Fault::EXIT_CODES.iter().any(|(code, _)| *code == fault.exit_code()), "{fault}");
     }
     assert!(readme.contains("the smallest from 2 on wins"), "README.md does not say which code wins");

@@ -16,11 +16,12 @@
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
-//! | 3 | [`registry`] | the OCI distribution API, and Helm repositories |
 //! | 3 | [`cluster`] | Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods |
-//! | 3 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
-//! | 3 | [`repo`] | git on a bare clone |
+//! | 3 | [`identity`] | the identity of this process at registries, forges and git servers, without a stored password |
 //! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`registry`] | the OCI distribution API, and Helm repositories |
+//! | 4 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
+//! | 4 | [`repo`] | git on a bare clone |
 //! | 4 | [`stage`] | stages: releases, what proves them, and what they wait for |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |
 //! | 4 | [`survey`] | what moved in a history, and the configuration that follows from it |
@@ -49,6 +50,7 @@ pub mod demo;
 pub mod fault;
 pub mod forge;
 pub mod http;
+pub mod identity;
 pub mod image;
 pub mod keys;
 pub mod manifest;

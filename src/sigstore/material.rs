@@ -6,7 +6,7 @@ use std::fmt;
 /// The most material that is looked at for one image. A registry can offer any amount.
 pub const MAX_COUNT: usize = 100;
 /// The largest payload, envelope or bundle that is read, in bytes. Bills of materials are the largest.
-pub const MAX_BYTES: usize = 16 << 20;
+pub const MAX_BYTES: usize = 8 << 20;
 /// The largest annotation that is read, in bytes: certificates, chains, entries of logs.
 pub const MAX_ANNOTATION: usize = 128 << 10;
 

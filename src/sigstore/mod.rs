@@ -14,13 +14,29 @@
 //! - [`verify`]: the verification
 //! - [`verdict`]: its result
 //! - [`flaw`]: the reasons why material does not count
+//! - `evidence`: material, read into one form; `cosign2`: the formats of cosign 2, made into that of cosign 3
+//! - `signature`: one signature; `failure`: what its library says, in our words; `provider`: the arithmetic
+//! - `simple_signing`, `statement`: what is signed
+//! - `attestation`, `provenance`, `scan`: what attestations say
+//! - `foreign`: texts from outside
 
+mod attestation;
+mod cosign2;
+mod evidence;
+mod failure;
 pub mod flaw;
+mod foreign;
 pub mod key;
 pub mod matcher;
 pub mod material;
+mod provenance;
+mod provider;
 pub mod requirement;
+mod scan;
+mod signature;
+mod simple_signing;
 pub mod source_repository;
+mod statement;
 pub mod subject;
 pub mod trusted_root;
 pub mod verdict;

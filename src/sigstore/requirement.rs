@@ -239,3 +239,44 @@ impl fmt::Display for Severity {
         f.write_str(name.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_or_written_out() {
+        for (name, kind) in PredicateType::NAMED {
+            assert_eq!(PredicateType::parse(name).as_ref(), Ok(&kind));
+            assert_eq!(kind.to_string(), name);
+        }
+        let custom = PredicateType::parse("https://example.com/tests/v1").expect("a URI");
+        assert!(custom.covers("https://example.com/tests/v1") && !custom.covers("https://example.com/tests/v1.1"));
+        for text in ["", "slsaprovenance", "custom", ":", "https:", "a b:c"] {
+            assert!(PredicateType::parse(text).is_err(), "{text}");
+        }
+        assert!(
+            PredicateType::Spdx.covers("https://spdx.dev/Document")
+                && PredicateType::Spdx.covers("https://spdx.dev/Document/v2.3")
+        );
+        assert!(!PredicateType::Spdx.covers("https://spdx.dev/Documents"));
+        assert!(!PredicateType::SlsaProvenance1.covers("https://slsa.dev/provenance/v0.2"));
+    }
+
+    #[test]
+    fn paths_are_joined_by_dots() {
+        assert_eq!(Condition::parse_path("a.b.0"), Ok(vec!["a".to_owned(), "b".to_owned(), "0".to_owned()]));
+        assert_eq!(Condition::parse_path(r"a\.b.c\\"), Ok(vec!["a.b".to_owned(), "c\\".to_owned()]));
+        for text in ["", ".", "a.", ".a", "a..b"] {
+            assert!(Condition::parse_path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn severities_are_ordered() {
+        let ordered = Severity::ALL.map(|(_, severity)| severity);
+        assert!(ordered.is_sorted());
+        assert_eq!(Severity::parse("HIGH"), Ok(Severity::High));
+        assert!(Severity::parse("unknown").is_err());
+    }
+}

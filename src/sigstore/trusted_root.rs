@@ -102,3 +102,55 @@ impl fmt::Debug for TrustedRoot {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = include_str!("../../fixtures/signatures/trusted_root.json");
+
+    fn refused(json: &str) -> String {
+        TrustedRoot::parse(json).expect_err(json).to_string()
+    }
+
+    #[test]
+    fn roots_of_sigstore_and_of_others_are_read() {
+        for json in [OURS, trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT] {
+            let root = TrustedRoot::parse(json).expect("a root");
+            assert!(root.has_certificate_logs() && root.digest().len() == 64);
+            assert_eq!(root.check_current("2026-06-01T00:00:00Z".parse().expect("a time")), Ok(()));
+        }
+        // GitHub's own instance keeps no log of certificates, and its authorities end one after the other.
+        let github = TrustedRoot::parse(trust_root::SIGSTORE_GITHUB_TRUSTED_ROOT).expect("a root");
+        assert!(!github.has_certificate_logs());
+    }
+
+    #[test]
+    fn a_root_whose_authorities_ended_is_not_current() {
+        let start = OURS.split("\"start\": ").nth(1).and_then(|rest| rest.split('"').nth(1)).expect("a time");
+        let ended = OURS.replace(
+            &format!("\"start\": \"{start}\""),
+            &format!("\"start\": \"{start}\", \"end\": \"2026-01-01T00:00:00Z\""),
+        );
+        let root = TrustedRoot::parse(&ended).expect("a root");
+        let error = root.check_current("2026-06-01T00:00:00Z".parse().expect("a time")).expect_err("it ended");
+        assert_eq!(
+            error.to_string(),
+            "all keys and certificates of the trusted root expired by 2026-01-01T00:00:00Z; get a current one"
+        );
+        assert_eq!(root.check_current("2025-12-31T00:00:00Z".parse().expect("a time")), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_a_root_is_refused() {
+        for json in ["", "{}", "[]", "{\"mediaType\": 1}", "-----BEGIN CERTIFICATE-----", &"[".repeat(10_000)] {
+            assert!(
+                refused(json).starts_with("this is not a trusted root of Sigstore (trusted_root.json): "),
+                "{json}"
+            );
+        }
+        assert!(refused("{\"mediaType\": \"x\"}").contains("neither a certificate authority nor a transparency log"));
+        assert!(refused(&format!("{OURS}{}", " ".repeat(MAX_BYTES))).contains("larger than 1 MiB"));
+        assert!(refused(&OURS.replace("\"rawBytes\": \"M", "\"rawBytes\": \"AM")).contains("this is not"));
+    }
+}

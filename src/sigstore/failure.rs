@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sigstore_verify::crypto::{CertificateInfo, parse_certificate_info};
 use sigstore_verify::types::SignatureContent;
-use sigstore_verify::{CertificateError, Error, TimestampError, TransparencyLogError};
+use sigstore_verify::{CertificateError, Error, TimestampError, TransparencyLogError, bundle};
 
 use crate::image::Digest;
 
@@ -35,6 +35,7 @@ pub(super) fn cause(error: Error, evidence: &Evidence, digest: &Digest) -> Cause
         Error::TransparencyLog(_) => Cause::BadLogProof(text),
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Cause::NoTime,
         Error::Timestamp(_) => Cause::BadTimestamp(text),
+        Error::Bundle(bundle::Error::MissingSigningTimeEvidence) => Cause::NoTime,
         other => unreadable(&other),
     }
 }

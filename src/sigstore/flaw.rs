@@ -177,7 +177,7 @@ pub enum Shortfall {
     #[error("{digest} is not signed")]
     Unsigned { digest: Digest },
     /// There are too few signatures that count.
-    #[error("{digest} is signed by {found} of the accepted signers, but {need} are needed")]
+    #[error("{digest} has {found} of {need} required signatures")]
     TooFew { digest: Digest, found: usize, need: usize },
     /// An attestation is missing.
     #[error("{digest} has no attestation of type {predicate}")]

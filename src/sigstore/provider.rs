@@ -57,8 +57,11 @@ impl CryptoProvider for Provider {
         if scheme == SigningScheme::Ed25519 {
             let key = key.try_into().ok().and_then(|key| VerifyingKey::from_bytes(key).ok());
             let signature = ed25519_dalek::Signature::from_slice(signature).ok();
-            let is_valid =
-                key.zip(signature).is_some_and(|(key, signature)| key.verify_strict(data, &signature).is_ok());
+            // cosign 2 signs the hash (Ed25519ph, RFC 8032, section 5.1), others the whole; neither can pass for the other.
+            let is_valid = key.zip(signature).is_some_and(|(key, signature)| {
+                let of_hash = || key.verify_prehashed_strict(Sha512::new_with_prefix(data), None, &signature);
+                key.verify_strict(data, &signature).or_else(|_| of_hash()).is_ok()
+            });
             return valid(is_valid, scheme);
         }
         let algorithm = scheme.hash_algorithm().ok_or_else(|| unsupported(scheme))?;
@@ -118,4 +121,64 @@ fn valid(is_valid: bool, scheme: SigningScheme) -> Result<()> {
 
 fn unsupported(scheme: SigningScheme) -> Error {
     Error::UnsupportedAlgorithm(format!("{} is not supported", scheme.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    /// A key in raw form and a signature over "hello", made with OpenSSL 3.0.
+    fn example(name: &str) -> (Vec<u8>, Vec<u8>) {
+        let line = include_str!("../../fixtures/signatures/hello.txt")
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect(name);
+        let mut words = line.split(' ').skip(1).map(|word| STANDARD.decode(word).expect("base64"));
+        (words.next().expect("a key"), words.next().expect("a signature"))
+    }
+
+    #[test]
+    fn signatures_of_openssl_are_verified() {
+        for (name, scheme) in [
+            ("p256-sha256", SigningScheme::EcdsaP256Sha256),
+            ("p256-sha384", SigningScheme::EcdsaP256Sha384),
+            ("p384-sha256", SigningScheme::EcdsaP384Sha256),
+            ("p384-sha384", SigningScheme::EcdsaP384Sha384),
+            ("rsa-sha256", SigningScheme::RsaPkcs1Sha256),
+            ("rsa-sha384", SigningScheme::RsaPkcs1Sha384),
+            ("rsa-sha512", SigningScheme::RsaPkcs1Sha512),
+            ("pss-sha256", SigningScheme::RsaPssSha256),
+            ("pss-sha384", SigningScheme::RsaPssSha384),
+            ("pss-sha512", SigningScheme::RsaPssSha512),
+            ("ed25519", SigningScheme::Ed25519),
+        ] {
+            let (key, signature) = example(name);
+            assert!(is_valid(&key, scheme, b"hello", &signature), "{name}");
+            assert!(!is_valid(&key, scheme, b"hallo", &signature), "{name}");
+            let mut changed = signature.clone();
+            let last = changed.len() - 1;
+            changed[last] ^= 1;
+            assert!(!is_valid(&key, scheme, b"hello", &changed), "{name}");
+            assert!(!is_valid(&key, scheme, b"hello", &[]) && !is_valid(&[], scheme, b"hello", &signature), "{name}");
+            let digest = scheme.hash_algorithm().map(|algorithm| {
+                let mut hash = Provider.hash(algorithm).expect("a hash");
+                hash.update(b"hel");
+                hash.update(b"lo");
+                hash.finalize()
+            });
+            let prehashed = digest.map(|digest| Provider.verify_prehashed(scheme, &key, &digest, &signature).is_ok());
+            assert_ne!(prehashed, Some(false), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_bound_to_the_hash_it_was_made_with() {
+        let (key, signature) = example("rsa-sha256");
+        assert!(!is_valid(&key, SigningScheme::RsaPkcs1Sha384, b"hello", &signature));
+        assert!(!is_valid(&key, SigningScheme::RsaPssSha256, b"hello", &signature));
+        assert!(Provider.verify_raw(SigningScheme::MlDsa44, &key, b"hello", &signature).is_err());
+    }
 }

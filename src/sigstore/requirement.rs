@@ -133,6 +133,45 @@ pub enum RequirementError {
     /// The path is empty, or a part of it is.
     #[error("`{0}` is not a path: join the names of keys by dots, such as buildDefinition.buildType")]
     Path(String),
+    /// A rule asks for what attestations of its type do not have.
+    #[error("{key} applies to {types} only, not to {predicate}")]
+    Misplaced {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The types that have it.
+        types: &'static str,
+        /// The type of the rule.
+        predicate: PredicateType,
+    },
+}
+
+impl Requirement {
+    /// Returns whether nothing could be verified without a trusted root: certificates, or proofs of a log.
+    pub fn needs_root(&self) -> bool {
+        let signers = self.signers.iter().chain(self.attestations.iter().flat_map(|rule| &rule.signers));
+        let mut keyless = signers.filter(|signer| matches!(signer, Signer::Keyless { .. }));
+        self.transparency == Transparency::Require || keyless.next().is_some()
+    }
+}
+
+impl AttestationRule {
+    /// Checks that attestations of its type have what the rule asks for.
+    ///
+    /// # Errors
+    /// They do not, so the rule could never be satisfied.
+    pub fn check(&self) -> Result<(), RequirementError> {
+        let is_provenance = matches!(self.predicate, PredicateType::SlsaProvenance1 | PredicateType::SlsaProvenance02);
+        let is_scan = self.predicate == PredicateType::Vuln;
+        let (provenance, scan) = ("slsaprovenance1 and slsaprovenance02", "vuln");
+        let misplaced = |key, types| Err(RequirementError::Misplaced { key, types, predicate: self.predicate.clone() });
+        match self {
+            AttestationRule { builder: Some(_), .. } if !is_provenance => misplaced("builder", provenance),
+            AttestationRule { source: Some(_), .. } if !is_provenance => misplaced("source", provenance),
+            AttestationRule { max_severity: Some(_), .. } if !is_scan => misplaced("maxSeverity", scan),
+            _ if !self.allowed.is_empty() && !is_scan => misplaced("allow", scan),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl PredicateType {
@@ -261,6 +300,42 @@ mod tests {
         );
         assert!(!PredicateType::Spdx.covers("https://spdx.dev/Documents"));
         assert!(!PredicateType::SlsaProvenance1.covers("https://slsa.dev/provenance/v0.2"));
+    }
+
+    #[test]
+    fn rules_ask_for_what_their_type_has() {
+        let rule = |kind: &str| AttestationRule {
+            predicate: PredicateType::parse(kind).expect(kind),
+            signers: Vec::new(),
+            builder: None,
+            source: None,
+            conditions: Vec::new(),
+            max_severity: None,
+            allowed: Vec::new(),
+        };
+        let builder = |kind: &str| AttestationRule { builder: Matcher::parse("x").ok(), ..rule(kind) }.check();
+        let severity = |kind: &str| AttestationRule { max_severity: Some(Severity::Low), ..rule(kind) }.check();
+        assert!(builder("slsaprovenance02").is_ok() && severity("vuln").is_ok());
+        let message = |result: Result<(), RequirementError>| result.expect_err("it is misplaced").to_string();
+        assert_eq!(
+            message(builder("spdx")),
+            "builder applies to slsaprovenance1 and slsaprovenance02 only, not to spdx"
+        );
+        assert_eq!(message(severity("cyclonedx")), "maxSeverity applies to vuln only, not to cyclonedx");
+    }
+
+    #[test]
+    fn certificates_and_logs_need_a_root() {
+        let key = PublicKey::parse(include_str!("../../fixtures/signatures/cosign.pub")).expect("a key");
+        let key = Signer::Key { file: "cosign.pub".to_owned(), key };
+        let any = Matcher::parse("/.+/").expect("a pattern");
+        let keyless = Signer::Keyless { issuer: any.clone(), subject: any };
+        let needs = |signer: &Signer, transparency| {
+            let signers = vec![signer.clone()];
+            Requirement { signers, transparency, need: 1, attestations: Vec::new() }.needs_root()
+        };
+        assert!(needs(&key, Transparency::Require) && needs(&keyless, Transparency::Ignore));
+        assert!(!needs(&key, Transparency::Ignore));
     }
 
     #[test]

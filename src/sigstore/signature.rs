@@ -200,3 +200,121 @@ fn check_statement(digest: &Digest, evidence: &Evidence) -> Result<(), Cause> {
 fn earliest(result: &VerificationResult) -> Option<Timestamp> {
     result.verified_timestamps().iter().copied().chain(result.integrated_time()).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use sigstore_verify::trust_root::{
+        SIGSTORE_GITHUB_TRUSTED_ROOT, SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT,
+    };
+
+    use super::*;
+    use crate::sigstore::matcher::Matcher;
+    use crate::sigstore::material::{Content, Material};
+
+    const CONDA: &str = "sha256:54303491a8418fbed24344b513546182c29b43bf282ceb433af65e2299f9271f";
+    const NPM: &str = "sha512:46d4e2f74c4877316640000a6fdf8a8b59f1e0847667973e9859f774dd31b8f1e0937813b777fb66a2ac67d50540fe34640966eee9fc2ccca387082b4c85cd3c";
+
+    macro_rules! public {
+        ($name:literal) => {
+            include_str!(concat!("../../fixtures/signatures/public/", $name, ".json"))
+        };
+    }
+
+    fn judged(bundle: &str, digest: &str, root: &str, transparency: Transparency) -> Result<SignedBy, Cause> {
+        let any = Matcher::parse("/.+/").expect("a pattern");
+        let signers = [Signer::Keyless { issuer: any.clone(), subject: any }];
+        let root = TrustedRoot::parse(root).expect("a root");
+        let terms = Terms { signers: &signers, transparency, root: Some(&root) };
+        let content = Content::Bundle { bytes: bundle.as_bytes().to_vec() };
+        let evidence = Evidence::read(&Material { place: String::new(), content })?;
+        verify(terms, &digest.parse().expect("a digest"), "", &evidence).map(|genuine| genuine.by)
+    }
+
+    fn public(bundle: &str, digest: &str) -> Result<SignedBy, Cause> {
+        judged(bundle, digest, SIGSTORE_PRODUCTION_TRUSTED_ROOT, Transparency::Require)
+    }
+
+    #[test]
+    fn bundles_of_the_public_instance_count() {
+        for (bundle, digest, subject, day) in [
+            (
+                public!("conda"),
+                CONDA,
+                "https://github.com/prefix-dev/sigstore-example/.github/workflows/action.yaml@refs/heads/main",
+                "2025-",
+            ),
+            (
+                public!("cosign3-blob"),
+                "sha256:e194b99df6639501325c5f44da79fe3a8efae6f239bd79443a19787e06fb1764",
+                "w.vollprecht@gmail.com",
+                "2025-",
+            ),
+            (
+                public!("npm-provenance"),
+                NPM,
+                "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
+                "2023-",
+            ),
+        ] {
+            let by = public(bundle, digest).unwrap_or_else(|cause| panic!("{subject}: {cause}"));
+            assert_eq!((by.signer(), by.transparency, by.format), (subject, LogProof::Inclusion, Format::Bundle));
+            let time = by.time.expect("a time").to_string();
+            assert!(time.starts_with(day), "{time}");
+        }
+    }
+
+    #[test]
+    fn the_second_rekor_needs_a_timestamp_authority() {
+        let staging = |digest| judged(public!("rekor2"), digest, SIGSTORE_STAGING_TRUSTED_ROOT, Transparency::Require);
+        let by = staging(CONDA).unwrap_or_else(|cause| panic!("{cause}"));
+        assert_eq!((by.signer(), by.transparency, by.time.is_some()), ("jku@goto.fi", LogProof::Inclusion, true));
+        assert_eq!(staging(NPM).expect_err("another package").label(), "other-digest");
+        assert_eq!(public(public!("rekor2"), CONDA).expect_err("another authority").label(), "bad-timestamp");
+    }
+
+    #[test]
+    fn spoiled_bundles_of_the_public_instance_do_not() {
+        for (bundle, digest, label) in [
+            (public!("conda"), NPM, "other-digest"),
+            (public!("cosign3-blob"), CONDA, "other-digest"),
+            (
+                public!("promise-only"),
+                "sha512:bbfd372fc9beeb777fe35d05bb10c0c70a9733d366a75fed7dd18866c7391de3ee7e88ba74dd47abf3e15c845e547fcf0e5c3da80854c751554224d3a6d4e55f",
+                "no-inclusion-proof",
+            ),
+            (
+                public!("cve-2022-36056"),
+                "sha256:c87b5b213ab08b32970c106d0c7e4423e67f5449c2fd2d1e9b4ea6cc43b6ee7c",
+                "other-entry",
+            ),
+            (public!("no-time"), "sha256:ca6de99a11d3d38056d838c7dc9a23a11a0c81bcace0d11eaa301a2ffb482c42", "no-time"),
+            (
+                public!("no-entry"),
+                "sha256:9b469fc9761e8b933073b62725fbc98b549c3314199ded71cc8b286ef2c6fb9b",
+                "not-logged",
+            ),
+            (
+                public!("no-checkpoint"),
+                "sha256:802dd60ff88333802f2585e73043bd21c341285e1992fe5b31755e1cadeae30e",
+                "unreadable",
+            ),
+            (public!("other-version"), CONDA, "unreadable"),
+            (public!("two-signatures"), CONDA, "unreadable"),
+        ] {
+            let cause = public(bundle, digest).expect_err(label);
+            assert_eq!(cause.label(), label, "{cause}");
+        }
+        let other = judged(public!("conda"), CONDA, SIGSTORE_GITHUB_TRUSTED_ROOT, Transparency::Require);
+        assert_eq!(other.expect_err("another instance").label(), "bad-log-proof");
+    }
+
+    #[test]
+    fn an_instance_without_logs_proves_the_time() {
+        let digest = "sha256:76f1fe8593bf227cca2c089e3c16dc95014a8d3e89c5dd220530469ca043c428";
+        let github = |transparency| judged(public!("github"), digest, SIGSTORE_GITHUB_TRUSTED_ROOT, transparency);
+        assert_eq!(github(Transparency::Require).expect_err("no log").label(), "not-logged");
+        // The certificate names no issuer, so there is nobody to accept; everything before that was verified.
+        let cause = github(Transparency::Ignore).expect_err("no issuer");
+        assert_eq!(cause.label(), "other-identity", "{cause}");
+    }
+}

@@ -113,10 +113,12 @@ impl<'a> Pass<'a> {
             return;
         }
         let missing = lacking(self.subject, |digest| self.signers_of(digest) >= need);
+        let is_claimed = |digest: &Digest| match *digest == self.subject.digest {
+            true => !self.claims.is_empty(),
+            false => self.claims.contains(digest) || self.claims.contains(&self.subject.digest),
+        };
         let shortfalls = missing.into_iter().map(|digest| match self.signers_of(digest) {
-            0 if !self.claims.contains(digest) && !self.claims.contains(&self.subject.digest) => {
-                Shortfall::Unsigned { digest: digest.clone() }
-            }
+            0 if !is_claimed(digest) => Shortfall::Unsigned { digest: digest.clone() },
             found => Shortfall::TooFew { digest: digest.clone(), found, need },
         });
         let shortfalls: Vec<Shortfall> = shortfalls.collect();
@@ -348,7 +350,10 @@ mod tests {
                         "application/vnd.dev.sigstore.bundle.v0.3+json" => Content::Bundle { bytes },
                         other => panic!("{other}"),
                     };
-                    found.push((about.clone(), Material { place: tag.clone(), content }));
+                    found.push((
+                        about.clone(),
+                        Material { place: format!("{name}, {tag}, layer {}", found.len()), content },
+                    ));
                 }
             }
         }

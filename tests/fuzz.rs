@@ -246,6 +246,19 @@ fn long_lists(target: &str) -> Vec<(&'static str, String)> {
                 "git: {message: \"{% for a in range(1000000000) %}{{ a }}{% endfor %}\"}".to_owned(),
             ),
         ],
+        "bundles" => vec![
+            ("500,000 numbers", json(r#"{"a":["#, 500_000, |_| "1".to_owned(), "]}")),
+            ("300,000 numbers", json(r#"{"a":["#, 300_000, |_| "1".to_owned(), "]}")),
+            (
+                "10,000 log entries",
+                json(
+                    r#"{"verificationMaterial":{"publicKey":{},"tlogEntries":["#,
+                    10_000,
+                    |_| LOG_ENTRY.to_owned(),
+                    "]},\"messageSignature\":{\"signature\":\"YQ==\"}}",
+                ),
+            ),
+        ],
         "scan" | "splice" => vec![
             ("1,000 fields", repeat("images:\n", 1_000, |n| format!("- {{name: acme/app{n}, newTag: v{n}}}\n"))),
             ("1,000 aliases", repeat("a: &a [x, {image: acme/app:1}]\nb:\n", 1_000, |_| "- *a\n".to_owned())),
@@ -260,6 +273,10 @@ fn long_lists(target: &str) -> Vec<(&'static str, String)> {
         _ => Vec::new(),
     }
 }
+
+/// The smallest entry of a transparency log.
+const LOG_ENTRY: &str =
+    r#"{"logId":{"keyId":"YQ=="},"kindVersion":{"kind":"dsse","version":"0.0.1"},"canonicalizedBody":"e30="}"#;
 
 fn repeat(start: &str, count: usize, entry: impl Fn(usize) -> String) -> String {
     let entries: String = (0..count).map(entry).collect();

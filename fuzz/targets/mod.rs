@@ -16,6 +16,7 @@ pub mod manifests;
 pub mod pull_secrets;
 pub mod rate_limits;
 pub mod scan;
+pub mod signatures;
 pub mod sops;
 pub mod splice;
 pub mod tag_lists;
@@ -27,12 +28,14 @@ pub mod webhooks;
 pub type Check = fn(&[u8]);
 
 /// All targets by name.
-pub const ALL: [(&str, Check); 23] = [
+pub const ALL: [(&str, Check); 26] = [
     ("age", age::run),
+    ("bundles", signatures::bundles),
     ("challenges", challenges::run),
     ("chart_indexes", chart_indexes::run),
     ("closures", closures::run),
     ("config", config::run),
+    ("envelopes", signatures::envelopes),
     ("image_configs", image_configs::run),
     ("image_names", image_names::run),
     ("known_hosts", known_hosts::run),
@@ -41,6 +44,7 @@ pub const ALL: [(&str, Check); 23] = [
     ("pull_secrets", pull_secrets::run),
     ("rate_limits", rate_limits::run),
     ("scan", scan::run),
+    ("simple_signing", signatures::simple_signing),
     ("sops_binary", sops::binary),
     ("sops_dotenv", sops::dotenv),
     ("sops_ini", sops::ini),

@@ -12,10 +12,10 @@
 //! | 1 | [`diff`] | the lines in which two texts differ |
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
-//! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 2 | [`sigstore`] | signatures of images and attestations about them, verified offline |
 //! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
+//! | 3 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
 //! | 3 | [`cluster`] | Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods |

@@ -232,7 +232,7 @@ fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
 /// Returns the kind of event for a reason, and after how many cycles it is reported; most reasons are not.
 fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
     match reason {
-        Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
+        Reason::BlockedImage | Reason::BlockedSignature | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
         Reason::RegistryError => Some((Kind::Blocked, FAILURE_THRESHOLD)),
         Reason::Held => Some((Kind::Held, 1)),
         Reason::UpToDate | Reason::NoCandidate | Reason::Suspended | Reason::Incomplete => None,

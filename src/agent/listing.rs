@@ -11,6 +11,7 @@ use super::row::Row;
 /// The states in the order in which people want to see them: those that need attention come first.
 pub const BY_TROUBLE: [State; State::ALL.len()] = [
     State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSignature),
     State::Kept(Reason::BlockedSecret),
     State::Kept(Reason::RegistryError),
     State::Kept(Reason::Held),

@@ -15,8 +15,9 @@ const MAX_QUOTED: usize = 60;
 pub const GROUPS: [(&str, &[State]); 4] =
     [("attention", &ATTENTION), ("waiting", &WAITING), ("kept-back", &KEPT_BACK), ("blocked", &BLOCKED)];
 /// The states in which somebody has to do something.
-pub const ATTENTION: [State; 5] = [
+pub const ATTENTION: [State; 6] = [
     State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSignature),
     State::Kept(Reason::BlockedSecret),
     State::Kept(Reason::RegistryError),
     State::Kept(Reason::Incomplete),
@@ -32,15 +33,17 @@ pub const WAITING: [State; 6] = [
     State::Kept(Reason::Suspended),
 ];
 /// The states in which something keeps an image from being updated.
-pub const KEPT_BACK: [State; 6] = [
+pub const KEPT_BACK: [State; 7] = [
     State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSignature),
     State::Kept(Reason::BlockedSecret),
     State::Kept(Reason::RegistryError),
     State::Kept(Reason::Held),
     State::Kept(Reason::Suspended),
     State::Kept(Reason::NoCandidate),
 ];
-const BLOCKED: [State; 2] = [State::Kept(Reason::BlockedImage), State::Kept(Reason::BlockedSecret)];
+const BLOCKED: [State; 3] =
+    [State::Kept(Reason::BlockedImage), State::Kept(Reason::BlockedSignature), State::Kept(Reason::BlockedSecret)];
 
 /// The number of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,7 +260,7 @@ mod tests {
     fn links_preserve_the_query() {
         for (raw, link) in [
             ("state=blocked&q=a%26b+%C3%A9&page=2", "?state=blocked&q=a%26b+%C3%A9&page=2"),
-            ("page=1&limit=100&state=blocked-secret,blocked-image", "?state=blocked"),
+            ("page=1&limit=100&state=blocked-secret,blocked-signature,blocked-image", "?state=blocked"),
             ("state=held,up-to-date,held&limit=7", "?state=up-to-date%2Cheld&limit=7"),
             ("q=x&stage=live&state=waiting", "?state=waiting&stage=live&q=x"),
         ] {

@@ -1,14 +1,17 @@
 //! `tagalong images verify`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::cycle::deployed::{self, Deployed, Status};
+use crate::cycle::deployed::{self, Deployed, Extent, Status};
+use crate::cycle::deployed_origin::DeployedOrigin;
 use crate::fault::Fault;
 use crate::image::Version;
+use crate::plan::origin::Signature;
 use crate::registry::client::Client;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -21,10 +24,11 @@ use super::table::{self, BAD, Cell, Column, GOOD, NOTHING, Table, WAITING};
 /// Prove that every deployed image can still be pulled
 ///
 /// For every image field, governed by a policy or not, checks that the registry has the index, each platform's manifest, the
-/// configuration and every layer. Warns of deployed tags that a cleanup of the registry would delete, for policies that set
-/// how many tags it keeps (`keep`).
+/// configuration and every layer. For policies that require proof of origin (`signed`), verifies signatures and attestations,
+/// and shows who signed what, and when. Warns of deployed tags that a cleanup of the registry would delete, for policies that
+/// set how many tags it keeps (`keep`).
 ///
-/// Exits with 3 if an image is broken or gone, and with 5 if a registry could not be reached.
+/// Exits with 3 if an image is broken, gone or lacks the required proof, and with 5 if a registry could not be reached.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong images verify --config tagalong.yaml\n  tagalong images verify --dir . --output json"
@@ -47,6 +51,7 @@ struct Verdict {
     images: Vec<Deployed>,
     ok: usize,
     broken: usize,
+    unproven: usize,
     unknown: usize,
 }
 
@@ -55,18 +60,20 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let registry = Client::new(config.registry.clone())?;
-    let images = deployed::verify(&registry, &config.sources, &inventory, &policies, deployed::IMAGES).await;
+    let images = deployed::verify(&registry, &config.sources, &inventory, &policies, Extent::PullsAndOrigins).await;
     let count = |status| images.iter().filter(|image| image.status == status).count();
-    let (ok, broken, unknown) = (count(Status::Ok), count(Status::Broken), count(Status::Unknown));
-    let verdict = Verdict { images, ok, broken, unknown };
+    let (ok, broken) = (count(Status::Ok), count(Status::Broken));
+    let (unproven, unknown) = (count(Status::Unproven), count(Status::Unknown));
+    let verdict = Verdict { images, ok, broken, unproven, unknown };
     match arguments.output.output {
         Format::Json => output::print_json(&verdict)?,
         Format::Text => {
-            let Verdict { ok, broken, unknown, .. } = &verdict;
-            table::print(&table(&verdict), &format!("{ok} ok, {broken} broken, {unknown} unknown\n"))?;
+            let Verdict { ok, broken, unproven, unknown, .. } = &verdict;
+            let unproven = if *unproven > 0 { format!("{unproven} unproven, ") } else { String::new() };
+            table::print(&table(&verdict), &format!("{ok} ok, {broken} broken, {unproven}{unknown} unknown\n"))?;
         }
     }
-    let faults = [(broken > 0).then_some(Fault::Blocked), (unknown > 0).then_some(Fault::Transient)];
+    let faults = [(broken + unproven > 0).then_some(Fault::Blocked), (unknown > 0).then_some(Fault::Transient)];
     Ok(ExitCode::from(Fault::decisive(faults.into_iter().flatten()).map_or(0, Fault::exit_code)))
 }
 
@@ -81,9 +88,10 @@ fn table(verdict: &Verdict) -> Table {
     ]);
     let rank = |image: &&Deployed| match (image.status, &image.warning) {
         (Status::Broken, _) => 0,
-        (Status::Unknown, _) => 1,
-        (Status::Ok, Some(_)) => 2,
-        (Status::Ok, None) => 3,
+        (Status::Unproven, _) => 1,
+        (Status::Unknown, _) => 2,
+        (Status::Ok, Some(_)) => 3,
+        (Status::Ok, None) => 4,
     };
     let mut images: Vec<&Deployed> = verdict.images.iter().collect();
     images.sort_by_key(rank);
@@ -92,12 +100,15 @@ fn table(verdict: &Verdict) -> Table {
             (Status::Ok, Some(_)) => ("warning", WAITING),
             (Status::Ok, None) => ("ok", GOOD),
             (Status::Broken, _) => ("broken", BAD),
+            (Status::Unproven, _) => ("unproven", BAD),
             (Status::Unknown, _) => ("unknown", BAD),
         };
         let version = Version { tag: image.tag.clone(), digest: image.digest.clone() };
         let version = if version.is_empty() { NOTHING.to_owned() } else { version.to_string() };
         let brief = image.tag.as_ref().map_or(version.clone(), |tag| tag.short().to_owned());
-        let details: Vec<&str> = image.detail.iter().chain(&image.warning).map(String::as_str).collect();
+        let signers = image.origin.as_ref().filter(|origin| !origin.signatures.is_empty()).map(signed_by);
+        let details: Vec<&str> =
+            image.detail.iter().chain(&signers).chain(&image.warning).map(String::as_str).collect();
         table.add(vec![
             Cell::from(status).styled(style),
             Cell::from(image.image.as_str()),
@@ -107,4 +118,14 @@ fn table(verdict: &Verdict) -> Table {
         ]);
     }
     table
+}
+
+/// Returns who signed an image, and when.
+fn signed_by(origin: &DeployedOrigin) -> String {
+    let by = |signature: &Signature| match signature.time {
+        Some(time) => format!("{} at {time}", signature.signer),
+        None => signature.signer.clone(),
+    };
+    let signers: BTreeSet<String> = origin.signatures.iter().map(by).collect();
+    format!("signed by {}", signers.into_iter().collect::<Vec<_>>().join(" and "))
 }

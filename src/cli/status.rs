@@ -137,7 +137,9 @@ fn style(state: State) -> Style {
     match state {
         State::UpToDate => GOOD,
         State::Updating => BUSY,
-        State::Kept(Reason::BlockedImage | Reason::BlockedSecret | Reason::RegistryError) => BAD,
+        State::Kept(
+            Reason::BlockedImage | Reason::BlockedSignature | Reason::BlockedSecret | Reason::RegistryError,
+        ) => BAD,
         State::Kept(_) => WAITING,
     }
 }

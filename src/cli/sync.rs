@@ -68,7 +68,7 @@ fn text(report: &Report, mode: Mode) -> String {
 
 fn exit_code(report: &Report) -> u8 {
     let fault = |skipped: &Skipped| match skipped.reason {
-        Reason::BlockedImage | Reason::BlockedSecret => Some(Fault::Blocked),
+        Reason::BlockedImage | Reason::BlockedSignature | Reason::BlockedSecret => Some(Fault::Blocked),
         Reason::RegistryError => Some(Fault::Transient),
         _ => None,
     };

@@ -429,6 +429,56 @@ agent:
     }
 
     #[test]
+    fn requirements_of_proof_are_read_and_their_mistakes_said() {
+        let policy = |more: &str| format!("policies:\n- images: [ghcr.io/acme/*]\n  tags: {{ sha: {{}} }}\n{more}");
+        let keyless = "  signed: { keyless: [{ issuer: 'https://i', subject: '/https://s/.*/' }], trustedRoot: /root.json, transparency: ignore }\n";
+        let vuln = "  attestations: [{ type: vuln, maxSeverity: high, allow: [CVE-1], conditions: [{ path: a.b, value: c }] }]\n";
+        let config = load(&policy(&format!("{keyless}{vuln}"))).expect("valid");
+        let origin = config.tree_config.own.policies.rules[0].origin.clone().expect("a requirement");
+        assert_eq!((origin.need, origin.signers.count(), origin.attestations.len()), (1, 1, 1));
+        for (text, expected) in [
+            ("  signed:\n", "`signed` is empty; it needs `keys` or `keyless`"),
+            ("  signed: {}\n", "`keys` or `keyless` is required"),
+            ("  signed: { keys: [/a.pub] }\n", "`trustedRoot` is required to verify transparency logs"),
+            (
+                "  signed: { keyless: [{ issuer: a, subject: b }], transparency: ignore }\n",
+                "to verify the certificates",
+            ),
+            (
+                "  signed: { keys: [/a.pub], transparency: ignore, need: 2 }\n",
+                "between 1 and the number of signers, which is 1",
+            ),
+            ("  signed: { keys: [/a.pub], transparency: ignore, need: 0 }\n", "`need` must be between 1"),
+            ("  signed: { keyless: [{ issuer: a }], trustedRoot: /r }\n", "`issuer` and `subject` are required"),
+            (
+                "  signed: { keyless: [{ issuer: a, subject: '/(/' }], trustedRoot: /r }\n",
+                "the pattern `(` is not valid",
+            ),
+            ("  attestations: [{ type: vuln }]\n", "`attestations` require `signed`"),
+        ] {
+            let found = diagnostics(&policy(text));
+            assert!(found.iter().any(|error| error.contains(expected)), "{text}: {found:#?}");
+        }
+        let signed = "  signed: { keys: [/a.pub], transparency: ignore }\n";
+        for (text, expected) in [
+            ("type: provenance", "`provenance` is not a type of attestation"),
+            ("builder: x", "`type` is required"),
+            ("type: vuln, builder: x", "`builder` is for provenance"),
+            ("type: spdx, maxSeverity: low", "`maxSeverity` is for `type: vuln`"),
+            ("type: vuln, maxSeverity: bad", "`bad` is not a severity"),
+            ("type: vuln, allow: [CVE-1]", "`allow` requires `maxSeverity`"),
+            ("type: spdx, conditions: [{ path: a }]", "`path` and `value` are required"),
+            (
+                "type: spdx, keyless: [{ issuer: a, subject: b }]",
+                "`trustedRoot` is required to verify the certificates",
+            ),
+        ] {
+            let found = diagnostics(&policy(&format!("{signed}  attestations: [{{ {text} }}]\n")));
+            assert!(found.iter().any(|error| error.contains(expected)), "{text}: {found:#?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_yaml_is_said_with_its_place() {
         assert!(diagnostics("git: [\n")[0].contains(':'), "{:?}", diagnostics("git: [\n"));
         assert!(diagnostics("- a\n")[0].contains("expected a mapping, found a list"));

@@ -85,6 +85,10 @@ fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diag
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
+        if rule.origin.is_some() {
+            let what = "`signed` and `attestations` are not allowed in the repository, because whoever can push could change them; add the policy to the agent's own file, whose policies come first";
+            diagnostics.add(&at, "policies", what);
+        }
         for (pattern, allowed_hosts) in rule.images.iter().filter_map(|pattern| Some((pattern, allowed_hosts?))) {
             match pattern.host() {
                 Some(host) if allowed_hosts.contains(host) => {}
@@ -132,6 +136,9 @@ mod tests {
             refused("registries:\n- host: evil.example.com\n")
                 .contains("only `policies`, `fields`, `embedded`, `stages`, `releases` and `windows` are allowed")
         );
+        let keyed = "policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n  signed: { keys: [/etc/cosign.pub], transparency: ignore }\n";
+        assert!(refused(keyed).contains("`signed` and `attestations` are not allowed in the repository"));
+        assert!(reader.read(Some(keyed.as_bytes()), Hosts::Any).is_err());
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
         assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);
     }

@@ -21,10 +21,30 @@ use crate::repo::source::Sources;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Round, ScanDetail};
+use super::deployed_origin::{self, DeployedOrigin};
+use super::origin::prove::Question;
 use super::time_limit::TimeLimit;
 
-/// The number of images that a command verifies at a time; the client limits the requests to each host.
-pub const IMAGES: usize = 16;
+/// What to do about an image without proof of its origin.
+const SIGN: &str = "sign the image, or deploy one that is signed";
+
+/// What is verified, and how many images at a time. The client limits the requests to each host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Whether images can be pulled, and few at a time, because cycles send requests to the same registries.
+    Pulls,
+    /// That, and the proof of origin that policies require.
+    PullsAndOrigins,
+}
+
+impl Extent {
+    fn at_once(self) -> usize {
+        match self {
+            Extent::Pulls => 4,
+            Extent::PullsAndOrigins => 16,
+        }
+    }
+}
 
 /// The state of a deployed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +54,8 @@ pub enum Status {
     Ok,
     /// It is missing or incomplete.
     Broken,
+    /// It is complete, but lacks the proof of origin that its policy requires.
+    Unproven,
     /// The registry could not answer.
     Unknown,
 }
@@ -58,16 +80,19 @@ pub struct Deployed {
     pub warning: Option<String>,
     /// The places of its fields: `file:line`.
     pub places: Vec<String>,
+    /// What is known about its origin, if its policy requires proof and that was verified.
+    #[serde(flatten)]
+    pub origin: Option<DeployedOrigin>,
 }
 
-/// Verifies every image that a field holds, whether a policy governs it or not, `at_once` of them at a time. Fields that a
-/// kustomization overrides deploy nothing.
+/// Verifies every image that a field holds, whether a policy governs it or not. Fields that a kustomization
+/// overrides deploy nothing.
 pub async fn verify(
     registry: &Client,
     sources: &Sources,
     inventory: &Inventory,
     policies: &PolicySet,
-    at_once: usize,
+    extent: Extent,
 ) -> Vec<Deployed> {
     let mut images: BTreeMap<(&Repository, Version), Vec<String>> = BTreeMap::new();
     for located in inventory.fields.iter().filter(|located| located.shadowed_by.is_none()) {
@@ -90,17 +115,27 @@ pub async fn verify(
             async move {
                 let platforms = policies.platforms_of(repository);
                 let checked = registry.check_integrity(repository, &version, platforms, part_cache).await;
-                let (status, detail, help) = match checked {
-                    Ok(_) => (Status::Ok, None, None),
-                    Err(error) => (status_of(&error), Some(error.to_string()), error.help()),
+                let (mut status, mut detail, mut help, mut origin) = (Status::Ok, None, None, None);
+                let checked = match (checked, policies.rule_for(repository), extent) {
+                    (Ok(found), Some(rule), Extent::PullsAndOrigins) => {
+                        let question = Question { repository, version: &version, digest: &found, rule };
+                        deployed_origin::of(registry, sources, question).await.map(|found| origin = found)
+                    }
+                    (checked, _, _) => checked.map(drop),
                 };
+                if let Err(error) = checked {
+                    (status, detail, help) = (status_of(&error), Some(error.to_string()), error.help());
+                } else if let Some(missing) = origin.as_ref().and_then(|origin| origin.missing.clone()) {
+                    (status, detail, help) = (Status::Unproven, Some(missing), Some(SIGN.to_owned()));
+                }
                 progress.advance();
                 let Version { tag, digest } = version;
-                Deployed { image: repository.clone(), tag, digest, status, detail, help, warning, places }
+                let image = repository.clone();
+                Deployed { image, tag, digest, status, detail, help, warning, places, origin }
             }
         })
         .collect();
-    stream::iter(checks).buffered(at_once).collect().await
+    stream::iter(checks).buffered(extent.at_once()).collect().await
 }
 
 fn status_of(error: &RegistryError) -> Status {

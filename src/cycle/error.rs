@@ -60,6 +60,9 @@ pub enum CycleError {
     /// A secret that is deployed with a requested field is broken.
     #[error("{0}")]
     Secret(String),
+    /// The proof of origin of a requested image is not sufficient.
+    #[error("{0}")]
+    Unproven(String),
     /// The cycle was abandoned right before the push.
     #[error("the cycle was abandoned before it pushed anything")]
     Abandoned,
@@ -80,7 +83,8 @@ impl Explain for CycleError {
             | CycleError::Downgrade { .. }
             | CycleError::Held { .. }
             | CycleError::TagMoved(_)
-            | CycleError::Secret(_) => Fault::Blocked,
+            | CycleError::Secret(_)
+            | CycleError::Unproven(_) => Fault::Blocked,
             CycleError::Request(_)
             | CycleError::Stage(_)
             | CycleError::UnknownVersion { .. }
@@ -142,6 +146,10 @@ impl Explain for CycleError {
             CycleError::Downgrade { .. } => Some("pass --allow-downgrade --reason TEXT to move it anyway".to_owned()),
             CycleError::TagMoved(_) => Some("run the command again, or name the digest: IMAGE:TAG@DIGEST".to_owned()),
             CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
+            CycleError::Unproven(_) => Some(
+                "sign the image, or change `signed` of its policy; `tagalong images verify` shows what is signed"
+                    .to_owned(),
+            ),
             CycleError::Abandoned => None,
             CycleError::Exhausted { .. } => Some("run the command again, or raise `git.attempts`".to_owned()),
         }

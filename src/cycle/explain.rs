@@ -269,13 +269,16 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository, registry: 
     let mut results: Vec<GateResult> = of_image
         .map(|((_, version), verification)| {
             let (passed, detail) = match verification {
-                Verification::Complete { digest, dates } => {
+                Verification::Complete { digest, dates, origin } => {
                     let arrival = arrival(version, digest);
                     let young = rule.and_then(|rule| too_young(rule, dates.built, arrival, now));
                     let built = dates.built.map(|at| format!(", built {at}")).unwrap_or_default();
-                    (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
+                    let origin = origin.as_ref().map(|origin| format!(", {origin}")).unwrap_or_default();
+                    (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}{origin}")))
                 }
-                Verification::Broken(detail) | Verification::Unknown(detail) => (false, detail.clone()),
+                Verification::Broken(detail) | Verification::Unproven(detail) | Verification::Unknown(detail) => {
+                    (false, detail.clone())
+                }
             };
             GateResult { version: version.to_string(), passed, detail }
         })

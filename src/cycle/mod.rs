@@ -22,10 +22,12 @@
 //! - `stage_cycle`: the pull requests of stages, after a cycle
 //! - [`stages`]: promotions from one stage to the next
 //! - [`gates`]: the checks that an update has to pass before it is written
+//! - [`origin`]: the proof of origin that policies require
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
 //! - [`deployed_checks`]: checks of what is deployed, which run beside cycles
+//! - [`deployed_origin`]: the origin of an image that is deployed
 //! - [`deployed_tree`]: the image fields of a commit, for checks between cycles
 //! - [`drift`]: pods that run something else than the repository says
 //! - [`queries`]: questions of commands that only read
@@ -44,6 +46,7 @@ pub mod context;
 pub mod decision;
 pub mod deployed;
 pub mod deployed_checks;
+pub mod deployed_origin;
 pub mod deployed_tree;
 pub mod drift;
 pub mod engine;
@@ -57,6 +60,7 @@ pub mod memory;
 pub mod metrics;
 pub mod move_log;
 pub mod operations;
+pub mod origin;
 pub mod queries;
 pub mod replay;
 pub mod report;

@@ -66,6 +66,7 @@ impl State {
         State::Kept(Reason::RegistryError),
         State::Kept(Reason::BlockedSecret),
         State::Kept(Reason::BlockedImage),
+        State::Kept(Reason::BlockedSignature),
         State::Kept(Reason::Suspended),
     ];
 

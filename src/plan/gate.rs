@@ -9,10 +9,12 @@ use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::policy::dates::Dates;
+use crate::policy::rule::PolicySet;
 use crate::stage::promotion::{Entry, Promotion};
 
 use super::decide::{Update, WantedDigest};
 use super::order_record::OrderedBy;
+use super::origin::Origin;
 use super::skip::{Reason, Skipped};
 
 /// The verification of one image, made right before it is written.
@@ -24,9 +26,13 @@ pub enum Verification {
         digest: Digest,
         /// Its dates.
         dates: Dates,
+        /// Its proven origin, if that was verified.
+        origin: Option<Arc<Origin>>,
     },
     /// It is missing or incomplete.
     Broken(String),
+    /// It is complete, but there is no sufficient proof of its origin.
+    Unproven(String),
     /// The registry could not answer.
     Unknown(String),
 }
@@ -71,6 +77,8 @@ pub struct GatedUpdate {
     pub ordered_by: OrderedBy,
     /// The release that enters a stage with it.
     pub entry: Option<Arc<Entry>>,
+    /// The proven origin of the image, if its policy requires one.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// An image that is complete.
@@ -78,6 +86,7 @@ pub struct GatedUpdate {
 struct VerifiedImage {
     digest: Digest,
     dates: Dates,
+    origin: Option<Arc<Origin>>,
 }
 
 impl GatedUpdate {
@@ -89,6 +98,7 @@ impl GatedUpdate {
     /// Returns what an update writes, or `None` if the field is already like that.
     fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
         let dates = verified.as_ref().map(|verified| verified.dates).unwrap_or_default();
+        let origin = verified.as_ref().and_then(|verified| verified.origin.clone());
         let verified = verified.map(|verified| verified.digest);
         let digest = match &update.digest {
             WantedDigest::Without => None,
@@ -102,7 +112,7 @@ impl GatedUpdate {
         let digest = verified.or(to.digest.clone());
         let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
         let (ordered_by, entry) = (update.ordered_by, update.entry.clone());
-        Some(GatedUpdate { file, digest, field, to, goes_back, dates, ordered_by, entry })
+        Some(GatedUpdate { file, digest, field, to, goes_back, dates, ordered_by, entry, origin })
     }
 }
 
@@ -112,12 +122,17 @@ pub struct GatedPlan {
     updates: Vec<GatedUpdate>,
 }
 
-/// Passes the updates whose images are verified, and returns the others with the reasons.
-pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, BTreeSet<Skipped>) {
+/// Passes the updates whose images are verified, with their origin if a policy requires that, and returns the others
+/// with the reasons.
+pub fn pass(
+    updates: Vec<Update>,
+    verifications: &Verifications,
+    policies: &PolicySet,
+) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = BTreeSet::new();
     for update in updates {
-        match judge(&update, verifications) {
+        match judge(&update, verifications).and_then(|gated| proven(&update, verifications, policies).map(|()| gated)) {
             Ok(update) => gated.updates.push(update),
             Err((reason, detail)) => {
                 skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
@@ -134,16 +149,33 @@ pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpda
     let mut first = None;
     for wanted in all_wanted(update) {
         match verifications.get(&wanted).ok_or_else(not_queried)? {
-            Verification::Complete { digest, dates } => {
-                first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), dates: *dates });
+            Verification::Complete { digest, dates, origin } => {
+                first.get_or_insert_with(|| VerifiedImage {
+                    digest: digest.clone(),
+                    dates: *dates,
+                    origin: origin.clone(),
+                });
             }
             Verification::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
+            Verification::Unproven(detail) => return Err((Reason::BlockedSignature, detail.clone())),
             Verification::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
     let verified = first.ok_or_else(not_queried)?;
     let up_to_date = format!("holds {}, to which its tag points", verified.digest);
     GatedUpdate::of(update, Some(verified)).ok_or((Reason::UpToDate, up_to_date))
+}
+
+/// Checks that the origin of all images of an update is proven, if their policies require that.
+fn proven(update: &Update, verifications: &Verifications, policies: &PolicySet) -> Result<(), (Reason, String)> {
+    for wanted in all_wanted(update) {
+        let is_proven = matches!(verifications.get(&wanted), Some(Verification::Complete { origin: Some(_), .. }));
+        if policies.origin_of(&wanted.0).is_some() && !is_proven {
+            let detail = format!("the origin of {}:{} was not verified", wanted.0, wanted.1);
+            return Err((Reason::BlockedSignature, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Passes updates for files outside git without verification: no registry is known, and nothing is pushed.
@@ -258,6 +290,7 @@ impl GatedUpdate {
             dates: Dates::default(),
             ordered_by: OrderedBy::Built,
             entry: None,
+            origin: None,
         }
     }
 }

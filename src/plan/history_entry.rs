@@ -15,6 +15,7 @@ use crate::stage::timeline::FieldMove;
 
 use super::hold::CommitRecord;
 use super::order_record::{OrderedBy, RecordedOrder};
+use super::origin;
 
 /// A move of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -164,13 +165,18 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         actor_proof: if is_signed { ActorProof::Signature } else { ActorProof::Claimed },
         act,
         reason: trailers.reason.clone().filter(|_| moved.is_recorded).or(subject),
-        evidence: if matches!(act, MoveAct::Promote | MoveAct::BreakGlass) {
-            trailers.evidence.clone()
-        } else {
-            Vec::new()
-        },
+        evidence: evidence(moved, record, act),
         stage,
     }
+}
+
+/// Returns what proved a move: the origin of its image, and for promotions what the stage before showed.
+fn evidence(moved: &FieldMove, record: &CommitRecord, act: MoveAct) -> Vec<Evidence> {
+    let counts = |evidence: &&Evidence| match origin::image_of(evidence) {
+        Some(image) => moved.is_recorded && image == moved.image.as_str(),
+        None => matches!(act, MoveAct::Promote | MoveAct::BreakGlass),
+    };
+    record.trailers.evidence.iter().filter(counts).cloned().collect()
 }
 
 /// Returns the order that a commit records for the version of a move.

@@ -93,6 +93,8 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     let orders: BTreeSet<String> = updates.iter().filter(|update| !update.goes_back).map(order_line).collect();
     lines.extend(orders);
     lines.extend(promotions(updates).into_iter().flat_map(lines_of));
+    let origins: BTreeSet<String> = updates.iter().flat_map(origin_lines).collect();
+    lines.extend(origins);
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
@@ -152,7 +154,9 @@ fn lines_of(promotion: &Promotion) -> Vec<String> {
 pub(super) fn promotion_lines(updates: &[GatedUpdate]) -> Vec<String> {
     let promoted = updates.iter().filter(|update| update.promotion().is_some());
     let orders: BTreeSet<String> = promoted.map(order_line).collect();
-    orders.into_iter().chain(promotions(updates).into_iter().flat_map(lines_of)).collect()
+    let promoted = updates.iter().filter(|update| update.promotion().is_some());
+    let origins: BTreeSet<String> = promoted.flat_map(origin_lines).collect();
+    orders.into_iter().chain(promotions(updates).into_iter().flat_map(lines_of)).chain(origins).collect()
 }
 
 /// Returns the trailer that records an update.
@@ -169,6 +173,12 @@ fn order_line(update: &GatedUpdate) -> String {
     let image = update.field.repository.clone();
     let order = RecordedOrder { image, version, by: update.ordered_by, dates: update.dates };
     format!("Tagalong-Order: {}", order.trailer())
+}
+
+/// Returns the trailers that record the proven origin of an image.
+fn origin_lines(update: &GatedUpdate) -> Vec<String> {
+    let evidence = update.origin.iter().flat_map(|origin| origin.evidence(&update.field.repository));
+    evidence.map(|evidence| evidence.trailer()).collect()
 }
 
 fn short_target(target: &Target) -> String {

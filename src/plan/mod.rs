@@ -18,6 +18,7 @@
 //! - [`message`]: the subject and the trailers of a commit
 //! - [`never_back`]: compares what an update would write with what its field holds
 //! - [`order_record`]: the record of what put a version in its place in the order
+//! - [`origin`]: the proven origin of an image
 //! - [`proposal`]: the text of a pull request, and the holds of closed ones
 //! - `reverted`: the commit that a message says it reverts
 //! - [`rollback`]: plans for fields that return to earlier versions
@@ -49,6 +50,7 @@ pub mod hold;
 pub mod message;
 pub mod never_back;
 pub mod order_record;
+pub mod origin;
 pub mod proposal;
 mod reverted;
 pub mod rollback;

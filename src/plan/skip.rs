@@ -37,13 +37,15 @@ pub enum Reason {
     BlockedSecret,
     /// The image is missing or incomplete.
     BlockedImage,
+    /// The image lacks the proof of its origin that its policy requires.
+    BlockedSignature,
     /// Automation is suspended by configuration.
     Suspended,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::UpToDate,
         Reason::NoCandidate,
         Reason::Soaking,
@@ -55,6 +57,7 @@ impl Reason {
         Reason::RegistryError,
         Reason::BlockedSecret,
         Reason::BlockedImage,
+        Reason::BlockedSignature,
         Reason::Suspended,
     ];
 
@@ -82,6 +85,7 @@ impl Reason {
             Reason::RegistryError => "registry-error",
             Reason::BlockedSecret => "blocked-secret",
             Reason::BlockedImage => "blocked-image",
+            Reason::BlockedSignature => "blocked-signature",
             Reason::Suspended => "suspended",
         }
     }

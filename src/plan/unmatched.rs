@@ -137,6 +137,7 @@ mod tests {
             platforms: Vec::new(),
             fallback: false,
             keep: None,
+            origin: None,
         }
     }
 

@@ -93,6 +93,7 @@ mod tests {
             platforms: Vec::new(),
             fallback: false,
             keep: None,
+            origin: None,
         }
     }
 

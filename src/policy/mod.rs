@@ -18,6 +18,7 @@
 //! - [`dates`]: the dates of an image, and which of them are believed
 //! - [`minimum_age`]: images that are too young for their policy
 //! - [`no_choice`]: the reasons for choosing none
+//! - [`origin`]: the proof of origin that a policy requires
 //! - [`scope`]: the images that a cycle is about
 //! - [`retention`]: the tags that a cleanup of the registry would delete
 //!
@@ -53,6 +54,7 @@ pub mod minimum_age;
 pub mod no_choice;
 pub mod number;
 pub mod order;
+pub mod origin;
 pub mod range;
 pub mod retention;
 pub mod rule;

@@ -1,5 +1,6 @@
 //! Policies, and the images that they govern.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -7,6 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
 
+use super::origin::OriginRule;
 use super::tag_patterns::{MAX_PATTERN, TagPatterns};
 use super::tags::{RuleError, TagRule};
 
@@ -40,6 +42,8 @@ pub struct Rule {
     pub fallback: bool,
     /// The number of newest tags that a cleanup of the registry keeps; nothing is deleted here.
     pub keep: Option<u32>,
+    /// The proof of origin that an image needs.
+    pub origin: Option<Arc<OriginRule>>,
 }
 
 /// A pattern of names of images, or of charts: `*` matches anything within one component, `**` any number of components.
@@ -124,6 +128,11 @@ impl PolicySet {
     /// Returns the policy that governs an image.
     pub fn rule_for(&self, image: &Repository) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.images.iter().any(|pattern| pattern.matches(image)))
+    }
+
+    /// Returns the proof of origin that an image needs.
+    pub fn origin_of(&self, image: &Repository) -> Option<&Arc<OriginRule>> {
+        self.rule_for(image)?.origin.as_ref()
     }
 
     /// The platforms that an image must support; if empty, all that its index lists.

@@ -126,6 +126,9 @@ pub enum Misfit {
     /// It is not a number.
     #[error("is not a number")]
     NoNumber,
+    /// It was made from the digest of another image, for what refers to that.
+    #[error("is made from a digest, for signatures and other artifacts of that image")]
+    OfDigest,
 }
 
 /// The value that a tag is compared by. Larger is newer.
@@ -266,6 +269,9 @@ impl TagRule {
     /// Returns the value that a tag is compared by, even if it is too old or too new to be chosen.
     pub fn measure(&self, tag: &Tag) -> Result<Rank, Misfit> {
         let text = tag.as_str();
+        if is_of_digest(text) {
+            return Err(Misfit::OfDigest);
+        }
         match self {
             TagRule::Sha { form, .. } => form.fits(text).map(|()| Rank::ByOrder),
             TagRule::Held => Ok(Rank::Text(text.to_owned())),
@@ -321,6 +327,16 @@ impl fmt::Display for TagRule {
     }
 }
 
+/// Returns whether a tag is made from a digest, as clients name what belongs to an image: `sha256-….sig` (cosign 2), or
+/// `sha256-…` for a list of referrers (distribution specification 1.1, section "Referrers Tag Schema").
+fn is_of_digest(tag: &str) -> bool {
+    let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    rest.is_some_and(|rest| {
+        let digits = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        digits >= 64 && (digits == rest.len() || rest[digits..].starts_with('.'))
+    })
+}
+
 /// Parses a version with optional `v`, minor and patch (`v1`, `1.2`), like Masterminds/semver.
 fn lenient_version(text: &str) -> Option<Version> {
     let text = text.strip_prefix('v').unwrap_or(text);
@@ -359,6 +375,25 @@ mod tests {
         let pattern = sha(form);
         assert_eq!(rank(&pattern, "1234567-amd64"), Ok(Rank::ByOrder));
         assert!(matches!(rank(&pattern, "1a2b3c4"), Err(Misfit::Pattern(_))));
+    }
+
+    #[test]
+    fn signatures_are_no_candidates() {
+        let digest = format!("sha256-{}", "a1".repeat(32));
+        for rule in [
+            TagRule::Alphabetical { descending: false, filter: Filter::default() },
+            TagRule::Sha { form: ShaForm::Usual, order: Order::Built },
+            TagRule::Numerical {
+                descending: false,
+                filter: Filter::new(Some(r"(?P<n>\d+)"), Some("$n")).expect("valid"),
+            },
+        ] {
+            for suffix in ["", ".sig", ".att", ".sbom"] {
+                assert_eq!(rank(&rule, &format!("{digest}{suffix}")), Err(Misfit::OfDigest), "{suffix}");
+            }
+        }
+        let names = TagRule::Alphabetical { descending: false, filter: Filter::default() };
+        assert!(rank(&names, "sha256-a1b2c3d").is_ok(), "an abbreviated digest may name an image");
     }
 
     #[test]

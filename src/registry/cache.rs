@@ -16,7 +16,7 @@ use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 
 use super::cache_format::{
-    image_key, key_below, kind, pack_first_seen, pack_metadata, repository_key, source_labels_key, unpack_first_seen,
+    digest_key, image_key, key_below, kind, pack_first_seen, pack_metadata, repository_key, unpack_first_seen,
     unpack_image, unpack_metadata,
 };
 use super::listing::Listing;
@@ -132,7 +132,7 @@ impl Cache {
 
     /// The source labels of an image.
     pub fn source_labels(&self, repository: &Repository, digest: &Digest) -> Option<SourceLabels> {
-        let bytes = self.store.get(&source_labels_key(self.number(repository)?, digest))?;
+        let bytes = self.store.get(&digest_key(kind::SOURCE_LABELS, self.number(repository)?, digest))?;
         let mut bytes = Unpacker(&bytes);
         Some(SourceLabels { revision: bytes.maybe()?, source: bytes.maybe()? })
     }
@@ -141,7 +141,7 @@ impl Cache {
     pub fn remember_source_labels(&self, repository: &Repository, digest: &Digest, source_labels: &SourceLabels) {
         let SourceLabels { revision, source } = source_labels;
         let value = Packer::default().maybe(revision.as_deref()).maybe(source.as_deref()).done();
-        self.store.put(source_labels_key(self.number_for(repository), digest), value);
+        self.store.put(digest_key(kind::SOURCE_LABELS, self.number_for(repository), digest), value);
     }
 
     /// The known push times of tags.
@@ -288,7 +288,9 @@ impl Cache {
             });
         }
         stale.retain(|digest| !needed.contains(digest));
-        gone.extend(stale.iter().map(|digest| source_labels_key(number, digest)));
+        for kind in [kind::SOURCE_LABELS, kind::ORIGIN] {
+            gone.extend(stale.iter().map(|digest| digest_key(kind, number, digest)));
+        }
         self.store.remove(gone);
     }
 
@@ -308,7 +310,7 @@ impl Cache {
     }
 
     /// The number of a known repository.
-    fn number(&self, repository: &Repository) -> Option<u32> {
+    pub(super) fn number(&self, repository: &Repository) -> Option<u32> {
         if let Some((number, _)) = self.state.lock().numbers.get(repository) {
             return Some(*number);
         }
@@ -320,7 +322,7 @@ impl Cache {
     }
 
     /// The number of a repository, assigned if it has none.
-    fn number_for(&self, repository: &Repository) -> u32 {
+    pub(super) fn number_for(&self, repository: &Repository) -> u32 {
         if let Some(number) = self.number(repository) {
             return number;
         }

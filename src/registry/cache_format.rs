@@ -21,8 +21,10 @@ pub(super) mod kind {
     pub const FIRST_SEEN: u8 = b's';
     /// Source labels, by the repository's number and the digest.
     pub const SOURCE_LABELS: u8 = b'o';
+    /// Proof of origin that was verified, by the repository's number and the digest: what was required, and what was found.
+    pub const ORIGIN: u8 = b'g';
     /// The kinds that are stored by the number of a repository.
-    pub const BELOW_REPOSITORIES: [u8; 5] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS];
+    pub const BELOW_REPOSITORIES: [u8; 6] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS, ORIGIN];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';
     /// The number of the next repository.
@@ -39,8 +41,9 @@ pub(super) fn image_key(digest: &Digest) -> Vec<u8> {
     Packer::default().bytes(&[kind::IMAGE]).digest(digest).done()
 }
 
-pub(super) fn source_labels_key(number: u32, digest: &Digest) -> Vec<u8> {
-    Packer::default().bytes(&[kind::SOURCE_LABELS]).number(number).digest(digest).done()
+/// The key of what is stored about a digest of a repository.
+pub(super) fn digest_key(kind: u8, number: u32, digest: &Digest) -> Vec<u8> {
+    Packer::default().bytes(&[kind]).number(number).digest(digest).done()
 }
 
 pub(super) fn key_below(kind: u8, number: u32, rest: &[u8]) -> Vec<u8> {

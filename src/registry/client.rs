@@ -17,6 +17,8 @@ use super::indexes::Indexes;
 use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
+use super::proof_places::ProofPlaces;
+use super::referrers::WithoutReferrers;
 use super::response::{is_html, not_a_registry};
 
 const PING_LIMIT: usize = 1 << 20;
@@ -40,6 +42,10 @@ struct Inner {
     long: Mutex<HashSet<Repository>>,
     /// The indexes of Helm repositories.
     indexes: Indexes,
+    /// The registries that lack the referrers API.
+    without_referrers: WithoutReferrers,
+    /// The places where the signatures of repositories were found the last time.
+    proof_places: ProofPlaces,
     /// Opened on first use, so that a client that only connects leaves no file.
     cache: OnceLock<Cache>,
 }
@@ -64,9 +70,17 @@ impl Client {
             let host_memory = memory.for_another_host();
             hosts.insert(host.clone(), Arc::new(Host::new(host, &config, metrics.clone(), host_memory)?));
         }
-        let (hosts, long, indexes, cache) =
-            (Mutex::new(hosts), Default::default(), Default::default(), OnceLock::new());
-        let inner = Inner { config, metrics, hosts, memory, long, indexes, cache };
+        let inner = Inner {
+            config,
+            metrics,
+            hosts: Mutex::new(hosts),
+            memory,
+            long: Mutex::default(),
+            indexes: Indexes::default(),
+            without_referrers: WithoutReferrers::default(),
+            proof_places: ProofPlaces::default(),
+            cache: OnceLock::new(),
+        };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -143,6 +157,14 @@ impl Client {
 
     pub(super) fn indexes(&self) -> &Indexes {
         &self.inner.indexes
+    }
+
+    pub(super) fn without_referrers(&self) -> &WithoutReferrers {
+        &self.inner.without_referrers
+    }
+
+    pub(super) fn proof_places(&self) -> &ProofPlaces {
+        &self.inner.proof_places
     }
 
     pub(super) fn config(&self) -> &Config {

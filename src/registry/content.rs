@@ -249,6 +249,6 @@ fn sha256(bytes: &[u8]) -> Digest {
 }
 
 /// The digest of bytes, with the algorithm of another digest.
-fn digest_of(bytes: &[u8], like: &Digest) -> Digest {
+pub(super) fn digest_of(bytes: &[u8], like: &Digest) -> Digest {
     if like.as_str().starts_with("sha512:") { Digest::sha512(&hex(&Sha512::digest(bytes))) } else { sha256(bytes) }
 }

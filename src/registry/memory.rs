@@ -14,6 +14,8 @@ const LONG_LISTINGS: usize = 2;
 
 /// The number of large indexes of charts that are in memory at a time.
 const LARGE_INDEXES: usize = 2;
+/// The number of images whose signatures and attestations are large and in memory at a time.
+const LARGE_PROOFS: usize = 2;
 
 /// The slots that one host may use.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub(super) struct HostMemory {
     pub listings: Slots,
     /// For large indexes of charts, until they have been parsed.
     pub indexes: Slots,
+    /// For the large signatures and attestations of an image, until they have been verified.
+    pub proofs: Slots,
 }
 
 impl HostMemory {
@@ -33,15 +37,16 @@ impl HostMemory {
             answers: self.answers.for_another_host(),
             listings: self.listings.for_another_host(),
             indexes: self.indexes.for_another_host(),
+            proofs: self.proofs.for_another_host(),
         }
     }
 }
 
 impl Default for HostMemory {
     fn default() -> Self {
-        let (answers, listings, indexes) =
-            (Slots::new(LARGE_ANSWERS), Slots::new(LONG_LISTINGS), Slots::new(LARGE_INDEXES));
-        HostMemory { answers, listings, indexes }
+        let (answers, listings) = (Slots::new(LARGE_ANSWERS), Slots::new(LONG_LISTINGS));
+        let (indexes, proofs) = (Slots::new(LARGE_INDEXES), Slots::new(LARGE_PROOFS));
+        HostMemory { answers, listings, indexes, proofs }
     }
 }
 
@@ -69,7 +74,7 @@ impl Slots {
     }
 
     /// Waits for a slot. A task that has one for an answer or an index must not wait for another, and one that has a
-    /// slot for a listing must not wait for another listing.
+    /// slot for a listing or for proofs must not wait for another of its kind.
     pub async fn acquire(&self) -> Slot {
         // In this order, a host with many large answers waits for itself and not in front of other hosts. The
         // semaphores are never closed.

@@ -15,6 +15,9 @@
 //! - [`chart_index`]: reads the index of a Helm repository
 //! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
 //! - [`page_link`]: links to further pages, and the requests that follow them
+//! - [`proofs`]: the signatures and attestations of an image; [`proof_places`]: where a registry keeps them
+//! - `referrers`: artifacts that refer to an image
+//! - [`known_origins`]: proof of origin that has been verified, in the cache
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `arrival`: when images arrived in their registry
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
@@ -59,6 +62,7 @@ pub mod identity;
 mod indexes;
 mod inspect;
 pub mod integrity;
+pub mod known_origins;
 pub mod listing;
 pub mod manifest;
 pub mod memory;
@@ -66,9 +70,12 @@ pub mod metadata;
 pub mod metrics;
 mod packed;
 pub mod page_link;
+pub mod proof_places;
+pub mod proofs;
 mod push_times;
 pub mod rate_limit;
 pub mod realms;
+mod referrers;
 mod response;
 mod sign_in;
 mod single_flight;

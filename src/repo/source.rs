@@ -122,6 +122,19 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// Returns whether a repository is allowed, given its host and path (`github.com/acme/shop`), however it is reached.
+    pub fn allows(&self, name: &str) -> bool {
+        let covers = |url: &SafeUrl| {
+            let prefix = canonical(url);
+            let prefix = prefix.split_once("://").map_or(prefix.as_str(), |(_, rest)| rest).trim_end_matches('/');
+            let prefix = prefix.strip_suffix(".git").unwrap_or(prefix);
+            name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.entries.iter().any(|entry| covers(&entry.url) || entry.instead_of.as_ref().is_some_and(covers))
+    }
+}
+
 impl SourceConfig {
     /// Returns an entry without credentials.
     pub fn open(url: SafeUrl, ssh: Ssh) -> SourceConfig {

@@ -58,6 +58,7 @@ mod tests {
             help: None,
             warning: warning.map(str::to_owned),
             places: Vec::new(),
+            origin: None,
         }
     }
 

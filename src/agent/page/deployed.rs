@@ -158,6 +158,7 @@ mod tests {
             help: None,
             warning: None,
             places: vec!["a.yaml:3".to_owned(), "b.yaml:3".to_owned()],
+            origin: None,
         }
     }
 

@@ -199,6 +199,7 @@ pub fn label(state: State) -> &'static str {
         State::Kept(Reason::RegistryError) => "registry error",
         State::Kept(Reason::BlockedSecret) => "blocked: secret",
         State::Kept(Reason::BlockedImage) => "blocked: image",
+        State::Kept(Reason::BlockedSignature) => "blocked: signature",
     }
 }
 
@@ -214,7 +215,7 @@ pub fn tone(state: State) -> &'static str {
 fn reason_tone(reason: Reason) -> &'static str {
     match reason {
         Reason::UpToDate => "good",
-        Reason::BlockedImage | Reason::BlockedSecret | Reason::RegistryError => "bad",
+        Reason::BlockedImage | Reason::BlockedSignature | Reason::BlockedSecret | Reason::RegistryError => "bad",
         Reason::NoCandidate
         | Reason::Incomplete
         | Reason::Soaking

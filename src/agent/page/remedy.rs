@@ -12,6 +12,7 @@ pub fn remedy(state: State, image: &str) -> Markup {
     let explain = format!("tagalong explain {image}");
     let (text, line) = match state {
         State::Kept(Reason::BlockedImage) => ("Push the image again, or see what it lacks:", explain),
+        State::Kept(Reason::BlockedSignature) => ("Sign the image, or see what is missing:", explain),
         State::Kept(Reason::BlockedSecret) => {
             ("Repair the file, and check all of them:", "tagalong secrets verify".to_owned())
         }

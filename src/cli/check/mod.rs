@@ -6,6 +6,7 @@
 //! - [`keys`]: age identities
 //! - [`registries`]: the hosts of registries
 //! - [`images`]: the repositories of the images that the branch deploys
+//! - [`signatures`]: the keys and trusted roots of policies
 //! - [`sources`]: the repositories that images are built from
 //! - [`channels`]: the channels of notifications
 //! - [`webhooks`]: the secrets of incoming webhooks
@@ -35,6 +36,7 @@ pub mod keys;
 pub mod registries;
 pub mod repository;
 pub mod row;
+pub mod signatures;
 pub mod sources;
 pub mod webhooks;
 
@@ -69,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let hosts = registries::check(&config, &registry).await;
     let failed: BTreeSet<String> = hosts.iter().filter(|row| !row.ok).map(|row| row.target.clone()).collect();
     rows.extend(hosts);
+    rows.extend(signatures::check(&config));
     rows.extend(sources::check(&config));
     if tip.is_some() {
         let needs = queries::needs(&connect::engine(&config)?);

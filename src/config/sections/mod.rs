@@ -7,6 +7,7 @@
 //! - [`registries`]: the keys of `registries`
 //! - [`sources`]: the keys of `sources`
 //! - [`policies`]: the keys of `policies`, `fields` and `embedded`
+//! - [`origin`]: the keys of `policies[].signed` and `policies[].attestations`
 //! - [`stages`]: the keys of `stages`, `releases` and `windows`
 //! - [`secrets`]: the keys of `secrets`
 //! - [`trust`]: the keys of `trust`
@@ -19,6 +20,7 @@ pub mod cluster;
 pub mod forge;
 pub mod git;
 pub mod notify;
+pub mod origin;
 pub mod policies;
 pub mod pull_request;
 pub mod registries;

@@ -1,5 +1,7 @@
 //! The sections `policies`, `fields` and `embedded`.
 
+use std::sync::Arc;
+
 use crate::config::reader::{Section, TextOrSection};
 use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::plan::tree_config::TreeConfig;
@@ -13,7 +15,7 @@ use crate::policy::tags::{Filter, RuleError, ShaForm, TagRule};
 use crate::repo::config::Branch;
 use crate::secret::SafeUrl;
 
-use super::stages;
+use super::{origin, stages};
 
 /// Reads these and the stages from the root of a file.
 pub fn read(root: &mut Section<'_>) -> TreeConfig {
@@ -79,6 +81,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         section.each_with("platforms", |text| text.parse().map_err(|error: PlatformError| error.to_string()));
     let fallback = section.boolean("fallback").unwrap_or(false);
     let keep = section.number("keep");
+    let origin = origin::read(&mut section).map(Arc::new);
     report_misplaced_keys(&section, is_of_charts);
     section.finish();
     let name = images.first()?.0.clone();
@@ -95,6 +98,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         platforms,
         fallback,
         keep,
+        origin,
     })
 }
 

@@ -36,7 +36,7 @@ impl Gate for Age {
 async fn verdict(update: &Update, context: &Context<'_>) -> Verdict {
     let image = &update.field.repository;
     let rule = context.config.policies.rule_for(image).filter(|rule| rule.minimum_age.is_some());
-    let Some((rule, Verification::Complete { digest, dates })) =
+    let Some((rule, Verification::Complete { digest, dates, .. })) =
         rule.zip(context.state.verifications.get(&wanted(update)))
     else {
         return Verdict::Pass;

@@ -8,12 +8,10 @@ use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::cycle::context::Context;
-use crate::cycle::operations::terms::Terms;
 use crate::cycle::time_limit::{before, unfinished};
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::Update;
-use crate::plan::fallback;
-use crate::plan::gate::{self, Verification, Verifications, Wanted, all_wanted, wanted};
+use crate::plan::gate::{self, Verification, Verifications, Wanted, all_wanted};
 use crate::plan::skip::Reason;
 use crate::policy::dates::Dates;
 use crate::policy::rule::PolicySet;
@@ -23,6 +21,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 
 use super::gate::{Gate, Verdict, Verdicts};
+use super::strike;
 
 /// The time until a missing image is queried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -41,7 +40,7 @@ impl Gate for Image {
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
         async move {
             verify(updates, context).await;
-            let struck = strike(updates, context).await;
+            let struck = strike::strike(updates, context).await;
             let verdict = |update: &Update| {
                 if struck.contains(&update.field.repository) {
                     return Verdict::ChooseAgain;
@@ -103,26 +102,6 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
     state.verifications.extend(verifications.into_iter().flatten());
 }
 
-/// Removes broken tags from the candidates of policies with a fallback. Returns the images for which another tag may be
-/// chosen now.
-async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repository> {
-    let falls_back = |update: &&Update| {
-        matches!(context.state.verifications.get(&wanted(update)), Some(Verification::Broken(_)))
-            && context.config.policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback)
-    };
-    if context.terms != Terms::Policies {
-        return BTreeSet::new();
-    }
-    let broken: BTreeSet<Repository> =
-        updates.iter().filter(falls_back).map(|update| update.field.repository.clone()).collect();
-    context.scan_all_tags(&broken).await;
-    let Context { state, config, .. } = context;
-    let struck = fallback::strike(&mut state.findings, updates, &state.verifications, &config.policies);
-    let images = struck.iter().map(|skipped| skipped.image.clone()).collect();
-    state.broken.extend(struck);
-    images
-}
-
 #[tracing::instrument(level = "debug", name = "verify", skip_all, fields(image = %repository, %version))]
 async fn verify_image(
     registry: &Client,
@@ -135,7 +114,7 @@ async fn verify_image(
     let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
     let is_deployed = |current: &&Version| current.tag == version.tag && current.digest.as_ref() == Some(&digest);
     if current.iter().all(is_deployed) {
-        return Ok(Verification::Complete { digest, dates: Dates::default() });
+        return Ok(Verification::Complete { digest, dates: Dates::default(), origin: None });
     }
     verify_exact(registry, part_cache, repository, version, digest, policies, now).await
 }
@@ -196,5 +175,5 @@ async fn verify_exact(
     let image = registry.image(repository, &exact).await?;
     let pushed = version.tag.as_ref().and_then(|tag| registry.known_push(repository, tag));
     let dates = Dates { built: image.created, config, pushed }.believed(now);
-    Ok(Verification::Complete { digest: image.digest, dates })
+    Ok(Verification::Complete { digest: image.digest, dates, origin: None })
 }

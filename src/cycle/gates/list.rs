@@ -18,13 +18,14 @@ use super::older::Older;
 use super::pull_secrets::PullSecrets;
 use super::same_bytes::SameBytes;
 use super::secrets::Secrets;
+use super::signatures::Signatures;
 use super::suspended::Suspended;
 use super::taken_back::TakenBack;
 use super::window::Window;
 
 /// All gates, in the order in which an update has to pass them. Gates without requests come before those that send
 /// some, unless they need the results.
-const GATES: [&dyn Gate; 13] = [
+const GATES: [&dyn Gate; 14] = [
     &Held,
     &Image,
     &SameBytes,
@@ -35,6 +36,7 @@ const GATES: [&dyn Gate; 13] = [
     &Encrypted,
     &Secrets,
     &PullSecrets,
+    &Signatures,
     &Moved,
     &Window,
     &Suspended,
@@ -83,7 +85,7 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
         updates = passed;
         skipped.extend(keep_together(&mut updates, &kept));
     }
-    let (gated, unverified) = gate::pass(updates, &context.state.verifications);
+    let (gated, unverified) = gate::pass(updates, &context.state.verifications, &context.config.policies);
     skipped.extend(unverified);
     Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
 }

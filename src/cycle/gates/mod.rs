@@ -12,6 +12,8 @@
 //! - [`encrypted`]: requires that a field in a SOPS file can be edited
 //! - [`secrets`]: requires that the SOPS files that are deployed with the field decrypt
 //! - [`pull_secrets`]: requires that the pull secrets of the image's pods fit
+//! - [`signatures`]: requires the proof of origin that the policy of the image asks for
+//! - [`strike`]: lets policies with a fallback choose another tag than a flawed one
 //! - [`moved`]: requires that tags still point to the images that were verified
 //! - [`window`]: requires that the deployment windows of the stage are still open
 //! - [`suspended`]: keeps everything back while automation is suspended
@@ -28,6 +30,8 @@ pub mod older;
 pub mod pull_secrets;
 pub mod same_bytes;
 pub mod secrets;
+pub mod signatures;
+pub mod strike;
 pub mod suspended;
 pub mod taken_back;
 pub mod window;

@@ -104,7 +104,7 @@ fn compares(update: &Update, context: &Context<'_>) -> bool {
 async fn refusal(update: &Update, context: &mut Context<'_>) -> Result<Option<Refused>, CycleError> {
     let Context { services, history, tip, state, now, .. } = context;
     let (image, to) = wanted(update);
-    let Some(Verification::Complete { digest, dates }) = state.verifications.get(&(image, to.clone())) else {
+    let Some(Verification::Complete { digest, dates, .. }) = state.verifications.get(&(image, to.clone())) else {
         return Ok(None);
     };
     let to = Version { digest: Some(digest.clone()), ..to };

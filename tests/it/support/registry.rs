@@ -230,6 +230,51 @@ impl Registry {
         self.block_on(self.put(repository, tag, &kind, &manifest.to_string().into_bytes()))
     }
 
+    /// Pushes a manifest with layers of its own, as signatures are stored, and returns its digest. `layers` are media type,
+    /// content and annotations; `reference` is the tag, or `None` for the digest alone.
+    pub fn put_artifact(
+        &self,
+        repository: &str,
+        reference: Option<&str>,
+        layers: &[(&str, &[u8], serde_json::Value)],
+        more: serde_json::Value,
+    ) -> String {
+        let layer = |(kind, bytes, annotations): &(&str, &[u8], serde_json::Value)| json!({ "mediaType": kind, "digest": digest(bytes), "size": bytes.len(), "annotations": annotations });
+        let config = b"{}";
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let mut manifest = json!({
+            "schemaVersion": 2, "mediaType": kind,
+            "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(config), "size": config.len() },
+            "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+        });
+        for (key, value) in more.as_object().expect("an object") {
+            manifest[key] = value.clone();
+        }
+        let bytes = manifest.to_string().into_bytes();
+        self.block_on(async {
+            self.blob(repository, config).await;
+            for (_, content, _) in layers {
+                self.blob(repository, content).await;
+            }
+            self.put(repository, reference.unwrap_or(&digest(&bytes)), kind, &bytes).await
+        })
+    }
+
+    /// Pushes a blob.
+    pub fn put_blob(&self, repository: &str, bytes: &[u8]) {
+        self.block_on(self.blob(repository, bytes));
+    }
+
+    /// Pushes a manifest or index, byte for byte, under a tag or its digest.
+    pub fn put_bytes(&self, repository: &str, reference: &str, kind: &str, bytes: &[u8]) {
+        self.block_on(self.put(repository, reference, kind, bytes));
+    }
+
+    /// The port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Deletes a manifest by its digest.
     pub fn delete(&self, repository: &str, digest: &str) {
         self.block_on(async {

@@ -1,4 +1,6 @@
-//! Who is obeyed: what messages of commits may order, and whose.
+//! Who is obeyed, and whose images are deployed: what messages of commits may order, and whose; signatures of images.
 
+mod cosign_cases;
+mod images;
 mod messages;
 mod signers;

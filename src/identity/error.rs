@@ -60,7 +60,7 @@ impl Explain for IdentityError {
             IdentityError::Missing { provider, .. } => missing_help(*provider).to_owned(),
             IdentityError::Variable { variable, .. } => format!("correct {variable}, or unset it"),
             IdentityError::File { .. } => {
-                "check that the file is mounted, and that this process may read it".to_owned()
+                "check the file, that it is mounted, and that this process may read it".to_owned()
             }
             IdentityError::Unencrypted { .. } => {
                 "remove `plainHttp` or `provider` from its entry under `registries`".to_owned()

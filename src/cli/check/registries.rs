@@ -34,7 +34,7 @@ pub async fn check(config: &Config, registry: &Client) -> Vec<Row> {
             }
             answer => answer,
         };
-        let answer = answer.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
+        let answer = answer.as_ref().cloned().map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), answer).needed_to("find new tags"));
     }
     rows

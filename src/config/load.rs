@@ -10,6 +10,7 @@ use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
 use crate::forge::config::UnknownForge;
+use crate::identity;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -133,6 +134,7 @@ impl Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
                 cache_dir,
+                environment: identity::environment::Environment::read(environment),
                 ..Default::default()
             },
             secrets: Secrets {

@@ -152,6 +152,11 @@ mod tests {
         assert_eq!(read(&scopes, github).1.as_deref(), Some("the scope repo or repo:status"));
         let enough = [("x-accepted-oauth-scopes", "repo"), ("x-oauth-scopes", "read:org, repo")];
         assert_eq!(read(&enough, github).1, None);
+        // Bitbucket Cloud and Data Center
+        let cloud = r#"{"type":"error","error":{"message":"lacks","detail":{"granted":["a"],"required":["b","c"]}}}"#;
+        assert_eq!(read(&[], cloud), some("lacks", Some("the scope b and c")));
+        let server = r#"{"errors":[{"context":null,"message":"one"},{"message":"two"}]}"#;
+        assert_eq!(read(&[], server), some("one; two", None));
         // Slack, Discord, Matrix, Teams
         assert_eq!(read(&[("content-type", "text/plain")], "no_service"), some("no_service", None));
         assert_eq!(read(&[], r#"{"message":"Unknown Webhook","code":10015}"#), some("Unknown Webhook", None));

@@ -7,7 +7,14 @@ use crate::forge::config::{ApiBase, Config, Kind, UnknownForge};
 use crate::repo;
 
 /// The products, by name.
-pub const PRODUCTS: [(&str, Kind); 3] = [("gitea", Kind::Gitea), ("github", Kind::GitHub), ("gitlab", Kind::GitLab)];
+pub const PRODUCTS: [(&str, Kind); 6] = [
+    ("gitea", Kind::Gitea),
+    ("github", Kind::GitHub),
+    ("gitlab", Kind::GitLab),
+    ("bitbucket", Kind::Bitbucket),
+    ("bitbucket-datacenter", Kind::BitbucketDataCenter),
+    ("azure-devops", Kind::AzureDevOps),
+];
 
 /// How a forge is reached, as far as it can be read without knowing the repository.
 #[derive(Debug)]

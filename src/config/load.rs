@@ -10,6 +10,7 @@ use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
 use crate::forge::config::UnknownForge;
+use crate::identity::issuer::Issuer;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -32,6 +33,7 @@ use super::overrides::Overrides;
 use super::reader::Environment;
 use super::repository_file::{FileHash, TreeConfigReader, hash};
 use super::sections::git::GitSection;
+use super::sections::github_app::{GitHubApp, with_identity};
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,20 +101,30 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
-        let (pull_request, host) = (git.pull_request.take(), git.forge.take());
-        let repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let (pull_request, host, app) = (git.pull_request.take(), git.forge.take(), git.github_app.take());
+        let mut repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let issuer = match (&mut repo, app) {
+            (Some(repo), Some(app)) => match with_app(repo, app) {
+                // A clone of the repository can be looked at without its forge.
+                Err(UnknownForge::Local) => None,
+                settled => Some(settled.map_err(ConfigError::App)?),
+            },
+            _ => None,
+        };
         let forge = match (&repo, pull_request) {
-            (Some(repo), Some(section)) => section.settle(repo)?,
+            (Some(repo), Some(section)) => section.settle(repo, issuer.as_ref())?,
             _ => None,
         };
         let host = match (&repo, host) {
-            (Some(repo), Some(access)) => match access.settle(repo) {
+            (Some(repo), Some(access)) => match access.settle(repo, issuer.as_ref()) {
                 // A clone of the repository can be looked at without its forge.
                 Err(UnknownForge::Local) => None,
                 settled => Some(settled.map_err(ConfigError::Host)?),
             },
             _ => forge.clone(),
         };
+        let sources = sources.into_iter().map(|source| source.settle(timeout).map_err(ConfigError::SourceApp));
+        let sources = sources.collect::<Result<Vec<SourceConfig>, ConfigError>>()?;
         let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
         let age_key_files = [secrets.age_key_files, overrides.age_key_files.clone()].concat();
@@ -201,6 +213,13 @@ fn repository(
     Ok(Some(repo))
 }
 
+/// Makes the repository use a GitHub App, unless a flag names a token.
+fn with_app(repo: &mut repo::config::Config, app: GitHubApp) -> Result<Issuer, UnknownForge> {
+    let issuer = app.settle(&repo.url, &repo.https, repo.timeout)?;
+    repo.https = with_identity(std::mem::take(&mut repo.https), Some(&issuer));
+    Ok(issuer)
+}
+
 /// Returns how commits are signed: with the key of the flag, else the configured one.
 fn signing(configured: Option<Signing>, overrides: &Overrides) -> Option<Signing> {
     let by_flag = |file: &PathBuf| Signing { key: SigningKeyFile::Ssh(file.clone()), passphrase_file: None };
@@ -267,6 +286,7 @@ fn default_branch() -> Result<Branch, ConfigError> {
 mod tests {
     use crate::fault::Explain;
     use crate::forge::config::Kind;
+    use crate::identity::token_source::TokenSource;
 
     use super::*;
 
@@ -407,8 +427,8 @@ agent:
         let config = git(remote, own);
         let host = config.host.expect("a forge");
         assert_eq!(
-            (host.kind, host.api.host(), host.token_file.as_path()),
-            (Kind::Gitea, "api.example.com", Path::new("/own"))
+            (host.kind, host.api.host(), host.token),
+            (Kind::Gitea, "api.example.com", TokenSource::File(PathBuf::from("/own")))
         );
         assert!(config.forge.is_none(), "nothing is proposed");
         let request = "pushBranch: bot/updates, pullRequest: { forge: gitlab, tokenFile: /t }";

@@ -12,6 +12,7 @@
 //! - `statuses`: reads and sets statuses
 //! - `merge`: merges a pull request
 //! - `pages`: lists, page by page
+//! - `scopes`: what a request needs an access token for
 //! - `transport`: requests and responses
 //! - `gitea`, `github`, `gitlab`: the API of each forge
 //! - `pulls`: the API that Gitea and GitHub share
@@ -30,5 +31,6 @@ mod pulls;
 pub mod review;
 mod reviews;
 pub mod rights;
+mod scopes;
 mod statuses;
 mod transport;

@@ -5,6 +5,15 @@ use crate::repo::known_hosts::FingerprintError;
 
 use crate::config::reader::Section;
 
+use super::github_app::GitHubApp;
+
+/// Reports what an identity cannot be combined with.
+pub fn check_identity(section: &Section<'_>, app: Option<&GitHubApp>, https: &Https) {
+    if app.is_some() && (https.token_file.is_some() || https.username.is_some()) {
+        section.error("`githubApp` replaces `https.tokenFile` and `https.username`; remove one or the other");
+    }
+}
+
 /// Reads the section `ssh`.
 pub fn ssh(mut section: Section<'_>) -> Ssh {
     let ssh = Ssh {
@@ -23,6 +32,7 @@ pub fn https(mut section: Section<'_>) -> Https {
     let https = Https {
         username: section.parsed_with("username", |text| Ok(text.to_owned())),
         token_file: section.path("tokenFile"),
+        identity: None,
         ca_file: section.path("caFile"),
     };
     section.finish();

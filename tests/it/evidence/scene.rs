@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ::tagalong::forge::client::Forge;
 use ::tagalong::forge::config::{ApiBase, Config, Kind};
+use ::tagalong::identity::token_source::TokenSource;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -45,7 +46,7 @@ impl Scene {
             repository: "acme/infra".to_owned(),
             head: "tagalong/live".to_owned(),
             base: "main".to_owned(),
-            token_file,
+            token: TokenSource::File(token_file),
             labels: Vec::new(),
             timeout: Duration::from_secs(5),
         };

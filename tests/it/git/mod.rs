@@ -5,6 +5,7 @@ mod broken_connections;
 mod commits;
 mod damaged_clones;
 mod figures;
+mod github_app;
 mod history;
 mod hostile_trees;
 mod long_histories;

@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod disk;
 pub mod forge;
 pub mod git;
+pub mod github;
 pub mod infra;
 pub mod manifests;
 pub mod pipeline;

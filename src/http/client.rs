@@ -124,8 +124,25 @@ impl Client {
     /// # Errors
     /// There are no usable certificate authorities.
     pub fn new(timeout: Duration, authorities: Authorities, allowed: Vec<RedirectHost>) -> reqwest::Result<Client> {
+        Client::built(super::builder(timeout), timeout, authorities, allowed)
+    }
+
+    /// Creates a client that ignores the proxy of the environment, for a server on this machine or on the link to it.
+    ///
+    /// # Errors
+    /// There are no usable certificate authorities.
+    pub fn without_proxy(timeout: Duration, authorities: Authorities) -> reqwest::Result<Client> {
+        Client::built(super::builder(timeout).no_proxy(), timeout, authorities, Vec::new())
+    }
+
+    fn built(
+        builder: reqwest::ClientBuilder,
+        timeout: Duration,
+        authorities: Authorities,
+        allowed: Vec<RedirectHost>,
+    ) -> reqwest::Result<Client> {
         let resolver = Resolver::default();
-        let builder = super::builder(timeout).dns_resolver(resolver.clone());
+        let builder = builder.dns_resolver(resolver.clone());
         let builder = match authorities {
             Authorities::System => builder,
             Authorities::Only(certificates) => builder.tls_certs_only(certificates),

@@ -1,15 +1,34 @@
 //! The identity under which registries, forges and git servers know this process, without a stored password.
 //!
-//! - [`renewed`]: a value that expires, renewed before it does
-//! - [`scope`]: what an access token for a git server or forge is needed for
-//! - [`issuer`]: whoever issues access tokens for a git server and its forge
-//! - [`token_source`]: where a token for a git server or forge comes from
-//! - [`issuer_error`]: the errors of issuers
+//! Clouds give each workload a token that proves who it is, and that is exchanged for credentials which expire after hours.
+//! The variables, files and services are those of the clouds' own SDKs.
+//!
+//! - [`provider`]: the clouds
+//! - [`environment`]: the environment variables
+//! - [`azure`]: access tokens of Azure
 //! - [`github`]: access tokens of a GitHub App
+//! - [`issuer`]: whoever issues access tokens for a git server and its forge
+//! - [`issuer_error`]: the errors of issuers
+//! - [`scope`]: what such an access token is needed for
+//! - [`token_source`]: where a token for a git server or forge comes from
+//! - [`exchange`]: requests that exchange one proof of identity for another
+//! - [`step`]: those requests, and what to do if one is refused
+//! - [`renewed`]: a value that expires, renewed before it does
+//! - [`token_file`]: files with tokens
+//! - `xml`: the parts of AWS's XML responses that matter
+//! - [`error`]: the errors
 
+pub mod azure;
+pub mod environment;
+pub mod error;
+pub mod exchange;
 pub mod github;
 pub mod issuer;
 pub mod issuer_error;
+pub mod provider;
 pub mod renewed;
 pub mod scope;
+pub mod step;
+pub mod token_file;
 pub mod token_source;
+mod xml;

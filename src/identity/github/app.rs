@@ -19,7 +19,7 @@ use super::permissions::needed;
 const MOST: usize = 512;
 
 /// An access token, once there is one.
-type Token = Arc<Renewed<Secret<String>>>;
+type Token = Arc<Renewed<Secret<String>, AppError>>;
 
 /// A GitHub App. Its access tokens are kept and renewed, one for each repository and use.
 pub struct App {

@@ -8,6 +8,7 @@ use crate::repo::config::Branch;
 use crate::stage::stages::StagesError;
 
 use super::diagnostics::Diagnostic;
+use super::sections::identity::Unusable;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +32,12 @@ pub enum ConfigError {
     /// The repository's URL does not reveal the forge that hosts it.
     #[error("git.forge: {0}")]
     Host(UnknownForge),
-    /// The URL of the repository is not one that a GitHub App can be used for.
-    #[error("git.githubApp: {0}")]
-    App(UnknownForge),
-    /// The URL of a source is not one that a GitHub App can be used for.
-    #[error("sources: githubApp: {0}")]
-    SourceApp(UnknownForge),
+    /// The repository cannot be accessed with the identity.
+    #[error("git.{0}")]
+    GitIdentity(Unusable),
+    /// A source cannot be accessed with the identity.
+    #[error("sources: {0}")]
+    SourceIdentity(Unusable),
     /// The branch for pull requests is the branch that is read.
     #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),
@@ -73,9 +74,11 @@ impl Explain for ConfigError {
             ConfigError::Host(UnknownForge::Kind) => Some("set git.forge.kind to gitea, github or gitlab".to_owned()),
             ConfigError::Forge(UnknownForge::NoToken) => Some("set git.pullRequest.tokenFile".to_owned()),
             ConfigError::Host(UnknownForge::NoToken) => Some("set git.forge.tokenFile".to_owned()),
-            ConfigError::App(_) | ConfigError::SourceApp(_) => {
+            ConfigError::GitIdentity(Unusable::Url(_)) | ConfigError::SourceIdentity(Unusable::Url(_)) => {
                 Some("use the URL of a repository on GitHub, such as https://github.com/acme/infra.git".to_owned())
             }
+            ConfigError::GitIdentity(Unusable::Environment(error))
+            | ConfigError::SourceIdentity(Unusable::Environment(error)) => error.help(),
             ConfigError::Flag { .. } | ConfigError::Forge(_) | ConfigError::Host(_) => None,
         }
     }

@@ -10,6 +10,7 @@ use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
 use crate::forge::config::UnknownForge;
+use crate::identity::environment::Environment as Variables;
 use crate::identity::issuer::Issuer;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
@@ -33,7 +34,7 @@ use super::overrides::Overrides;
 use super::reader::Environment;
 use super::repository_file::{FileHash, TreeConfigReader, hash};
 use super::sections::git::GitSection;
-use super::sections::github_app::{GitHubApp, with_identity};
+use super::sections::identity::{IdentityKeys, Unusable, with_identity};
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -101,13 +102,14 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
-        let (pull_request, host, app) = (git.pull_request.take(), git.forge.take(), git.github_app.take());
+        let (pull_request, host, identity) = (git.pull_request.take(), git.forge.take(), git.identity.take());
         let mut repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
-        let issuer = match (&mut repo, app) {
-            (Some(repo), Some(app)) => match with_app(repo, app) {
+        let variables = Variables::of(environment);
+        let issuer = match (&mut repo, identity) {
+            (Some(repo), Some(identity)) => match use_identity(repo, identity, &variables) {
                 // A clone of the repository can be looked at without its forge.
-                Err(UnknownForge::Local) => None,
-                settled => Some(settled.map_err(ConfigError::App)?),
+                Err(Unusable::Url(UnknownForge::Local)) => None,
+                settled => Some(settled.map_err(ConfigError::GitIdentity)?),
             },
             _ => None,
         };
@@ -123,7 +125,8 @@ impl Config {
             },
             _ => forge.clone(),
         };
-        let sources = sources.into_iter().map(|source| source.settle(timeout).map_err(ConfigError::SourceApp));
+        let sources =
+            sources.into_iter().map(|source| source.settle(timeout, &variables).map_err(ConfigError::SourceIdentity));
         let sources = sources.collect::<Result<Vec<SourceConfig>, ConfigError>>()?;
         let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
@@ -213,9 +216,13 @@ fn repository(
     Ok(Some(repo))
 }
 
-/// Makes the repository use a GitHub App, unless a flag names a token.
-fn with_app(repo: &mut repo::config::Config, app: GitHubApp) -> Result<Issuer, UnknownForge> {
-    let issuer = app.settle(&repo.url, &repo.https, repo.timeout)?;
+/// Makes the repository use an identity, unless a flag names a token.
+fn use_identity(
+    repo: &mut repo::config::Config,
+    identity: IdentityKeys,
+    variables: &Variables,
+) -> Result<Issuer, Unusable> {
+    let issuer = identity.settle(&repo.url, &repo.https, repo.timeout, variables)?;
     repo.https = with_identity(std::mem::take(&mut repo.https), Some(&issuer));
     Ok(issuer)
 }

@@ -50,7 +50,7 @@ pub enum UnknownForge {
     #[error("git.url is a local path, not a repository on a forge")]
     Local,
     /// There is no token for the forge.
-    #[error("tokenFile is required: the GitHub App under git.githubApp is only known to GitHub")]
+    #[error("tokenFile is required: the identity under `git` is not known to this kind of forge")]
     NoToken,
     /// The path does not name a repository of a forge.
     #[error("the path of git.url is not an owner and a name, as forges require")]

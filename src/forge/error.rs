@@ -101,7 +101,7 @@ impl ForgeError {
                 "give the user write access to the repository (GitLab: at least the role Developer)".to_owned()
             }
             ForgeError::Denied { token: TokenSource::Issuer(_), .. } => {
-                "check that the URL of the forge belongs to the same server as git.githubApp".to_owned()
+                "check that the forge is the one that knows the identity under `git`".to_owned()
             }
             ForgeError::Denied { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \

@@ -109,8 +109,8 @@ impl Transport {
         if response.status == StatusCode::UNAUTHORIZED
             && !response.has_left
             && let Some(issuer) = config.token.issuer()
+            && issuer.refused(&config.repository, scope).await
         {
-            issuer.forget(&config.repository, scope).await;
             authenticate(config, &mut sent, &self.token(scope).await?)?;
             response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
         }

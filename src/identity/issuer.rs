@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::secret::{SafeUrl, Secret};
 
+use super::azure_devops::AzureDevOps;
 use super::github::app::App;
 use super::github::error::AppError;
 use super::issuer_error::IssuerError;
@@ -15,6 +16,8 @@ use super::scope::Scope;
 pub enum Issuer {
     /// A GitHub App.
     GitHubApp(Arc<App>),
+    /// Workload identity at Azure DevOps.
+    AzureDevOps(Arc<AzureDevOps>),
 }
 
 /// How git presents an access token over http.
@@ -22,6 +25,8 @@ pub enum Issuer {
 pub enum GitScheme {
     /// As the password of this user.
     Basic(&'static str),
+    /// As a bearer token (RFC 6750).
+    Bearer,
 }
 
 impl Issuer {
@@ -31,9 +36,12 @@ impl Issuer {
     /// The URL is not that of a repository at the issuer.
     pub fn repository(&self, url: &SafeUrl) -> Result<String, IssuerError> {
         match self {
-            Issuer::GitHubApp(app) => Ok(url
-                .owner_and_name()
-                .ok_or_else(|| AppError::NotARepository { app: app.id().to_owned(), url: url.to_string() })?),
+            Issuer::GitHubApp(app) => {
+                let invalid = || AppError::NotARepository { app: app.id().to_owned(), url: url.to_string() };
+                Ok(url.owner_and_name().ok_or_else(invalid)?)
+            }
+            // Its tokens are for all repositories.
+            Issuer::AzureDevOps(_) => Ok(url.to_string()),
         }
     }
 
@@ -44,13 +52,18 @@ impl Issuer {
     pub async fn token(&self, repository: &str, scope: Scope) -> Result<Secret<String>, IssuerError> {
         match self {
             Issuer::GitHubApp(app) => Ok(app.token(repository, scope).await?),
+            Issuer::AzureDevOps(identity) => Ok(identity.token().await?),
         }
     }
 
-    /// Forgets an access token, because a server has refused it.
-    pub async fn forget(&self, repository: &str, scope: Scope) {
+    /// Forgets an access token, because a server has refused it. Returns whether another one may be accepted.
+    pub async fn refused(&self, repository: &str, scope: Scope) -> bool {
         match self {
-            Issuer::GitHubApp(app) => app.forget(repository, scope).await,
+            Issuer::GitHubApp(app) => {
+                app.forget(repository, scope).await;
+                true
+            }
+            Issuer::AzureDevOps(identity) => identity.refused().await,
         }
     }
 
@@ -59,6 +72,8 @@ impl Issuer {
         match self {
             // "Authenticating as a GitHub App installation", HTTP-based git access.
             Issuer::GitHubApp(_) => GitScheme::Basic("x-access-token"),
+            // "Use Microsoft Entra authentication with Azure DevOps", Git.
+            Issuer::AzureDevOps(_) => GitScheme::Bearer,
         }
     }
 }
@@ -67,6 +82,7 @@ impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Issuer::GitHubApp(app) => write!(f, "the GitHub App {}", app.id()),
+            Issuer::AzureDevOps(identity) => write!(f, "the workload identity {} at Azure", identity.client_id()),
         }
     }
 }
@@ -81,6 +97,8 @@ impl PartialEq for Issuer {
     fn eq(&self, other: &Issuer) -> bool {
         match (self, other) {
             (Issuer::GitHubApp(app), Issuer::GitHubApp(other)) => Arc::ptr_eq(app, other),
+            (Issuer::AzureDevOps(identity), Issuer::AzureDevOps(other)) => Arc::ptr_eq(identity, other),
+            (Issuer::GitHubApp(_) | Issuer::AzureDevOps(_), _) => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`provider`]: the clouds
 //! - [`environment`]: the environment variables
 //! - [`azure`]: access tokens of Azure
+//! - [`azure_devops`]: access tokens for Azure DevOps
 //! - [`github`]: access tokens of a GitHub App
 //! - [`issuer`]: whoever issues access tokens for a git server and its forge
 //! - [`issuer_error`]: the errors of issuers
@@ -19,6 +20,7 @@
 //! - [`error`]: the errors
 
 pub mod azure;
+pub mod azure_devops;
 pub mod environment;
 pub mod error;
 pub mod exchange;

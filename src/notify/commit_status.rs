@@ -29,9 +29,10 @@ async fn token(forge: &Forge) -> Result<Secret<String>, NotifyError> {
 
 /// Forgets the token, because the forge has refused it. Returns whether there may be another.
 pub(super) async fn forget_token(forge: &Forge) -> bool {
-    let StatusToken::Issued(issuer) = &forge.token else { return false };
-    issuer.forget(&forge.repository, Scope::WriteStatuses).await;
-    true
+    match &forge.token {
+        StatusToken::Stored(_) => false,
+        StatusToken::Issued(issuer) => issuer.refused(&forge.repository, Scope::WriteStatuses).await,
+    }
 }
 
 /// The request without a token. The outcome in the cluster replaces the status of the push.

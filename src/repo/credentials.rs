@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use reqwest::RequestBuilder;
 use sha2::{Digest, Sha256};
 use ssh_key::PrivateKey;
 
@@ -41,9 +42,9 @@ pub(super) struct IssuedToken {
 }
 
 impl IssuedToken {
-    /// Forgets the token, because the server has refused it.
-    pub async fn forget(&self) {
-        self.issuer.forget(&self.repository, self.scope).await;
+    /// Forgets the token, because the server has refused it. Returns whether another one may be accepted.
+    pub async fn refused(&self) -> bool {
+        self.issuer.refused(&self.repository, self.scope).await
     }
 }
 
@@ -94,14 +95,15 @@ impl Offer {
         }
     }
 
-    /// Returns the user and the password for requests over http.
-    pub fn basic(&self) -> Option<(&str, &Secret<String>)> {
+    /// Adds the credentials to a request over http.
+    pub fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
-            Offer::Password { user, password, .. } => Some((user, password)),
+            Offer::Password { user, password, .. } => request.basic_auth(user, Some(password.expose())),
             Offer::Issued(IssuedToken { token, issuer, .. }) => match issuer.git_scheme() {
-                GitScheme::Basic(user) => Some((user, token)),
+                GitScheme::Basic(user) => request.basic_auth(user, Some(token.expose())),
+                GitScheme::Bearer => request.bearer_auth(token.expose()),
             },
-            Offer::Key(_) | Offer::Agent | Offer::NotInstalled(_) | Offer::Nothing => None,
+            Offer::Key(_) | Offer::Agent | Offer::NotInstalled(_) | Offer::Nothing => request,
         }
     }
 

@@ -248,7 +248,7 @@ impl Explain for RepoError {
         Some(match self {
             RepoError::Identity(error) => return error.help(),
             RepoError::DeniedIdentity { .. } => {
-                "a new access token was refused, too: check that git.url and the URL of the API belong to the same server"
+                "check that git.url is at the server that knows the identity, and that the identity may use the repository"
                     .to_owned()
             }
             RepoError::Unreachable { .. } => "check the URL, the network, and whether the git server is running".to_owned(),

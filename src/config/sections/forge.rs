@@ -42,6 +42,14 @@ pub fn token_file(section: &mut Section<'_>, has_identity: bool) -> Option<Optio
     token_file.map(Some)
 }
 
+/// Returns whether a product knows the identity of an issuer.
+fn is_known(issuer: &Issuer, kind: Kind) -> bool {
+    match issuer {
+        Issuer::GitHubApp(_) => kind == Kind::GitHub,
+        Issuer::AzureDevOps(_) => false,
+    }
+}
+
 impl ForgeAccess {
     /// Completes the section for a repository.
     pub fn settle(self, repo: &repo::config::Config, issuer: Option<&Issuer>) -> Result<Config, UnknownForge> {
@@ -49,7 +57,7 @@ impl ForgeAccess {
         let api = self.url.map_or_else(|| ApiBase::of(kind, &repo.url), |url| Ok(url.completed(kind)))?;
         let token = match (self.token_file, issuer) {
             (Some(file), _) => TokenSource::File(file),
-            (None, Some(issuer)) if kind == Kind::GitHub => TokenSource::Issuer(issuer.clone()),
+            (None, Some(issuer)) if is_known(issuer, kind) => TokenSource::Issuer(issuer.clone()),
             (None, _) => return Err(UnknownForge::NoToken),
         };
         Ok(Config {

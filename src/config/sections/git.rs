@@ -11,9 +11,9 @@ use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::secret::SafeUrl;
 
 use super::forge::{self, ForgeAccess};
-use super::github_app::{self, GitHubApp};
+use super::identity::{self, IdentityKeys};
 use super::pull_request::{self, PullRequest};
-use super::transport::{check_identity, https, ssh};
+use super::transport::{https, ssh};
 
 /// The section `git`.
 #[derive(Debug, Default)]
@@ -40,8 +40,8 @@ pub struct GitSection {
     pub ssh: Ssh,
     /// `https`.
     pub https: Https,
-    /// `githubApp`.
-    pub github_app: Option<GitHubApp>,
+    /// `githubApp` and `provider`.
+    pub identity: Option<IdentityKeys>,
     /// `signing`.
     pub signing: Option<Signing>,
     /// `message`, `batch`, and the title of pull requests.
@@ -63,9 +63,10 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         Err(error) => Err(error.to_string()),
     });
     let style = style(&mut section);
-    let has_identity = section.has("githubApp");
+    let has_identity = identity::is_in(&section);
     let pull_request = section.section("pullRequest").map(|inner| pull_request::read(inner, has_identity));
     let (pull_request, title) = pull_request.unwrap_or_default();
+    let https = section.section("https").map(https).unwrap_or_default();
     let config = GitSection {
         url: section.parsed("url"),
         branch: section.parsed("branch"),
@@ -87,12 +88,11 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         author: section.section("author").and_then(person),
         committer: section.section("committer").and_then(person),
         ssh: section.section("ssh").map(ssh).unwrap_or_default(),
-        https: section.section("https").map(https).unwrap_or_default(),
-        github_app: section.section("githubApp").and_then(github_app::read),
+        identity: identity::read(&mut section, &https),
+        https,
         signing: section.section("signing").and_then(signing),
         style: Style { title: title.unwrap_or_default(), ..style },
     };
-    check_identity(&section, config.github_app.as_ref(), &config.https);
     if !section.lacks("pullRequest") && section.lacks("pushBranch") {
         section.error("`pullRequest` requires `pushBranch`, the branch to be merged");
     }

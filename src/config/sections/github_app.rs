@@ -10,8 +10,7 @@ use crate::forge::config::{ApiBase, Kind, UnknownForge};
 use crate::identity::github::app::App;
 use crate::identity::github::config::AppConfig;
 use crate::identity::issuer::Issuer;
-use crate::repo::access::Access;
-use crate::repo::config::{Https, Identity};
+use crate::repo::config::Https;
 use crate::secret::SafeUrl;
 
 /// The section, as far as it can be read without knowing the repository.
@@ -73,11 +72,4 @@ impl GitHubApp {
         let GitHubApp { id, installation, private_key_file, url: _ } = self;
         Issuer::GitHubApp(App::new(AppConfig { id, installation, owner, private_key_file, api, ca_file, timeout }))
     }
-}
-
-/// Returns how to connect over https with an identity, unless there is a token, which comes from a flag.
-pub fn with_identity(https: Https, issuer: Option<&Issuer>) -> Https {
-    let issuer = issuer.filter(|_| https.token_file.is_none());
-    let identity = issuer.map(|issuer| Identity { issuer: issuer.clone(), access: Access::Write });
-    Https { identity, ..https }
 }

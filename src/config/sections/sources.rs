@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use crate::config::reader::Section;
-use crate::forge::config::UnknownForge;
+use crate::identity::environment::Environment;
 use crate::repo::source::SourceConfig;
 use crate::secret::SafeUrl;
 
-use super::github_app::{self, GitHubApp, with_identity};
-use super::transport::{check_identity, https, ssh};
+use super::identity::{self, IdentityKeys, Unusable, with_identity};
+use super::transport::{https, ssh};
 
 /// An entry, as far as it can be read without other sections.
 #[derive(Debug)]
 pub struct Source {
     config: SourceConfig,
-    app: Option<GitHubApp>,
+    identity: Option<IdentityKeys>,
 }
 
 impl Source {
     /// Completes the entry.
-    pub fn settle(self, timeout: Duration) -> Result<SourceConfig, UnknownForge> {
-        let Source { config, app } = self;
-        let issuer = app.map(|app| app.settle(&config.url, &config.https, timeout)).transpose()?;
+    pub fn settle(self, timeout: Duration, environment: &Environment) -> Result<SourceConfig, Unusable> {
+        let Source { config, identity } = self;
+        let issuer = identity.map(|keys| keys.settle(&config.url, &config.https, timeout, environment)).transpose()?;
         Ok(SourceConfig { https: with_identity(config.https, issuer.as_ref()), ..config })
     }
 }
@@ -36,10 +36,9 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<Source> {
         let instead_of = section.parsed("insteadOf");
         let ssh = section.section("ssh").map(ssh).unwrap_or_default();
         let https = section.section("https").map(https).unwrap_or_default();
-        let app = section.section("githubApp").and_then(github_app::read);
-        check_identity(&section, app.as_ref(), &https);
+        let identity = identity::read(&mut section, &https);
         section.finish();
-        Some(Source { config: SourceConfig { url: url?, instead_of, ssh, https }, app })
+        Some(Source { config: SourceConfig { url: url?, instead_of, ssh, https }, identity })
     });
     sources.collect()
 }

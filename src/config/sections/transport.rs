@@ -5,15 +5,6 @@ use crate::repo::known_hosts::FingerprintError;
 
 use crate::config::reader::Section;
 
-use super::github_app::GitHubApp;
-
-/// Reports what an identity cannot be combined with.
-pub fn check_identity(section: &Section<'_>, app: Option<&GitHubApp>, https: &Https) {
-    if app.is_some() && (https.token_file.is_some() || https.username.is_some()) {
-        section.error("`githubApp` replaces `https.tokenFile` and `https.username`; remove one or the other");
-    }
-}
-
 /// Reads the section `ssh`.
 pub fn ssh(mut section: Section<'_>) -> Ssh {
     let ssh = Ssh {

@@ -54,10 +54,7 @@ pub fn announcement(operation: &Operation, service: Service) -> Result<Url, Repo
 /// Adds common headers to a request, and the credentials if it is for the origin that they were configured for.
 fn with_headers(operation: &Operation, request: RequestBuilder, carries_secrets: bool) -> RequestBuilder {
     let request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    match operation.offer().basic() {
-        Some((user, password)) if carries_secrets => request.basic_auth(user, Some(password.expose())),
-        _ => request,
-    }
+    if carries_secrets { operation.offer().authorize(request) } else { request }
 }
 
 /// Returns a request for the list of references.

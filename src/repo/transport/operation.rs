@@ -118,8 +118,8 @@ impl Operation {
     pub fn renew(&self) -> Result<bool, RepoError> {
         let refused = self.offer();
         let Offer::Issued(issued) = &*refused else { return Ok(false) };
-        self.wait(issued.forget())?;
-        if self.is_renewed.swap(true, Ordering::Relaxed) {
+        let is_worth_it = self.wait(issued.refused())?;
+        if !is_worth_it || self.is_renewed.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
         tracing::debug!(url = %self.config.url, "the git server refused an access token; it is replaced");

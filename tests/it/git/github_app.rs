@@ -285,9 +285,9 @@ fn what_does_not_fit_together_is_reported_at_once() {
     refused("githubApp: { appId: 4711 }", "git.githubApp: `appId` and `privateKeyFile` are required");
     refused("githubApp: { appId: a/b, privateKeyFile: /k }", "expected the ID of a GitHub App");
     refused("githubApp: { appId: 4711, privateKey: /k }", "unknown key; did you mean `privateKeyFile`?");
-    refused(&format!("{section}\nhttps: {{ tokenFile: /t }}"), "`githubApp` replaces `https.tokenFile`");
+    refused(&format!("{section}\nhttps: {{ tokenFile: /t }}"), "replace `https.tokenFile`");
     let gitlab = format!("{section}\npushBranch: b\npullRequest: {{ forge: gitlab, url: '{}' }}", scene.github.api());
-    refused(&gitlab, "the GitHub App under git.githubApp is only known to GitHub");
+    refused(&gitlab, "the identity under `git` is not known to this kind of forge");
     refused("pushBranch: b\npullRequest: { forge: github }", "`tokenFile` is required");
     // A flag names a token for once.
     let token = scene.stage.home().join("token");

@@ -12,6 +12,7 @@ use crate::support::git::{HttpGit, Origin, git};
 use crate::support::github::{APP, GitHub, INSTALLATION, make_key, openssl, trust};
 use crate::support::infra::Stage;
 use crate::support::process::wait_until;
+use crate::support::scripted::{self, Scripted};
 use crate::support::tagalong::{Run, run};
 
 /// An image that can be updated, git over http, and GitHub.
@@ -125,9 +126,48 @@ fn an_app_sets_commit_statuses() {
     wait_until("a status", || !scene.github.state().statuses.is_empty());
     assert_eq!(scene.github.state().statuses, [(scene.stage.origin.tip(), "success".to_owned())]);
     assert!(scene.github.issued().contains(&"infra statuses=write".to_owned()), "{:?}", scene.github.issued());
+    // The next delivery finds out that the token was revoked.
+    scene.github.revoke("statuses");
+    scene.push("cccccc1", 3);
+    wait_until("a status of the second", || scene.github.state().statuses.len() == 2);
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
     scene.shows_no_secret(&log);
+}
+
+#[test]
+fn a_revoked_token_for_pull_requests_is_replaced() {
+    let scene = Scene::new();
+    scene.push("bbbbbb1", 2);
+    let lines = format!(
+        "{}\npushBranch: tagalong/updates\npullRequest: {{ forge: github, url: '{}' }}",
+        scene.github.section(),
+        scene.github.api()
+    );
+    let agent = Agent::start(scene.stage.home(), &scene.config(&lines, ""));
+    let is_proposed = |tag: &str| scene.github.state().forge.pulls.first().is_some_and(|pull| pull.text.contains(tag));
+    wait_until("a proposal", || is_proposed("bbbbbb1"));
+    scene.github.revoke("pull_requests");
+    scene.push("cccccc1", 3);
+    wait_until("a new proposal", || is_proposed("cccccc1"));
+    let (_, log) = agent.stop();
+    assert!(!log.contains("Bad credentials"), "{log}");
+    scene.shows_no_secret(&log);
+}
+
+#[test]
+fn the_app_signs_in_at_no_other_server() {
+    let scene = Scene::new();
+    let elsewhere = Scripted::start(|_| {
+        scripted::json(200, json!({ "id": 1, "token": "t", "expires_at": "2099-01-01T00:00:00Z" }), &[])
+    });
+    let target = format!("http://{}/api/v3/x", elsewhere.host());
+    let moved = Scripted::start(move |_| scripted::json(302, json!({}), &[("Location", &target)]));
+    let section = scene.github.section().replace(&scene.github.api(), &format!("http://{}/api/v3", moved.host()));
+    let run = scene.run(&["sync"], &scene.config(&section, "")).fails_with(5);
+    assert!(run.stderr.contains("it is from another server"), "{run:#?}");
+    assert!(moved.asked()[0].authorization.is_some());
+    assert!(elsewhere.asked().iter().all(|asked| asked.authorization.is_none()), "{:#?}", elsewhere.asked());
 }
 
 #[test]
@@ -140,6 +180,8 @@ fn tokens_are_kept_renewed_in_time_and_replaced_when_they_are_refused() {
 
     // The server no longer knows the token that was believed good. The cycle notices, and succeeds.
     scene.github.state().lifetime = 8;
+    // Its clock is ahead of ours, so that the token seems to live longer.
+    scene.github.state().ahead = 300;
     scene.http.set_token("it was revoked");
     scene.push("bbbbbb1", 2);
     scene.deploys("bbbbbb1");

@@ -42,8 +42,10 @@ pub struct State {
     pub lifetime: i64,
     /// A response to everything.
     pub refusal: Option<(u16, Value)>,
-    /// All tokens so far.
+    /// All tokens so far, but for the revoked ones.
     pub issued: Vec<Token>,
+    /// How many there were.
+    count: usize,
     /// The tokens that the app has signed.
     pub signed: Vec<String>,
     /// Whether the git server gets to know of new tokens.
@@ -74,6 +76,7 @@ impl GitHub {
             lifetime: 3600,
             refusal: None,
             issued: Vec::new(),
+            count: 0,
             signed: Vec::new(),
             is_git_told: true,
             statuses: Vec::new(),
@@ -113,6 +116,11 @@ impl GitHub {
             format!("{}{}", token.repositories.join(","), permissions.collect::<String>())
         };
         self.state().issued.iter().map(shown).collect()
+    }
+
+    /// Revokes all tokens with a permission.
+    pub fn revoke(&self, permission: &str) {
+        self.state().issued.retain(|issued| !issued.permissions.contains_key(permission));
     }
 
     /// The `githubApp` section.
@@ -173,7 +181,7 @@ fn answer(state: &mut State, git: &HttpGit, key: &Path, asked: &Asked) -> Answer
     }
     let installation = json!({
         "id": INSTALLATION, "app_id": 4711, "permissions": state.permissions,
-        "suspended_at": state.is_suspended.then(|| "2026-01-01T00:00:00Z"),
+        "suspended_at": state.is_suspended.then_some("2026-01-01T00:00:00Z"),
     });
     match (asked.method.as_str(), parts.as_slice()) {
         ("GET", ["repos", owner, name, "installation"]) => {
@@ -251,7 +259,8 @@ fn issue(state: &mut State, git: &HttpGit, asked: &Asked) -> Answer {
         return message(422, "The permissions requested are not granted to this installation.");
     }
     // Their length changes.
-    let number = state.issued.len();
+    let number = state.count;
+    state.count += 1;
     let token = format!("ghs_sesame{number}{}", "x".repeat(26 + 7 * number));
     state.issued.push(Token { token: token.clone(), repositories, permissions: permissions.clone() });
     // Only the newest for each use is valid.

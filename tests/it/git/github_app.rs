@@ -2,7 +2,7 @@
 //! use, renewed in time, replaced when they are refused.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -45,7 +45,7 @@ impl Scene {
         file
     }
 
-    fn run(&self, arguments: &[&str], config: &PathBuf) -> Run {
+    fn run(&self, arguments: &[&str], config: &Path) -> Run {
         let config = config.display().to_string();
         let run = run(self.stage.home(), &[arguments, &["--config", &config]].concat());
         self.shows_no_secret(&format!("{run:?}"));

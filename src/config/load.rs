@@ -104,7 +104,7 @@ impl Config {
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
         let (pull_request, host, identity) = (git.pull_request.take(), git.forge.take(), git.identity.take());
         let mut repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
-        let variables = Variables::of(environment);
+        let variables = Variables::read(environment);
         let issuer = match (&mut repo, identity) {
             (Some(repo), Some(identity)) => match use_identity(repo, identity, &variables) {
                 // A clone of the repository can be looked at without its forge.
@@ -148,6 +148,7 @@ impl Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
                 cache_dir,
+                environment: variables,
                 ..Default::default()
             },
             secrets: Secrets {

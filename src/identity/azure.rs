@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 use super::environment::Environment;
 use super::error::IdentityError;
-use super::exchange::{self, Way, post_form};
+use super::exchange::{self, post_form};
 use super::provider::Provider;
 use super::renewed::{Issued, Renewed};
 use super::step::Step;
@@ -86,7 +86,7 @@ impl WorkloadIdentity {
                 ("client_assertion", assertion.expose()),
             ],
         );
-        let body = exchange::send(&request, Way::Usual, Step::EntraToken, &[&assertion]).await?;
+        let body = exchange::send(&request, Step::EntraToken, &[&assertion]).await?;
         let response: TokenResponse = exchange::json(&self.token_url, Step::EntraToken, &body)?;
         let lifetime = Duration::from_secs(response.expires_in);
         Ok(Issued { value: Secret::new(response.access_token), lifetime })

@@ -20,8 +20,11 @@ pub enum IdentityError {
     #[error("the environment variable {variable} is not valid: {reason}")]
     Variable { variable: &'static str, reason: &'static str },
     /// A file that a variable names cannot be used.
-    #[error("cannot use {}, which {variable} names: {reason}", file.display())]
+    #[error("cannot use {}, which is named by {variable}: {reason}", file.display())]
     File { variable: &'static str, file: PathBuf, reason: String },
+    /// The token would be sent without TLS.
+    #[error("the identity at {provider} is not shown to {host}, because it is used without TLS")]
+    Unencrypted { host: String, provider: Provider },
     /// The host cannot be reached.
     #[error("cannot {step}: cannot reach {host}: {reason}")]
     Unreachable { host: String, step: Step, reason: String },
@@ -39,9 +42,10 @@ pub enum IdentityError {
 impl Explain for IdentityError {
     fn fault(&self) -> Fault {
         match self {
-            IdentityError::Missing { .. } | IdentityError::Variable { .. } | IdentityError::File { .. } => {
-                Fault::BadInput
-            }
+            IdentityError::Missing { .. }
+            | IdentityError::Variable { .. }
+            | IdentityError::File { .. }
+            | IdentityError::Unencrypted { .. } => Fault::BadInput,
             IdentityError::Refused { status: 408 | 425 | 429 | 500.., .. } => Fault::Transient,
             IdentityError::Refused { message: Some(message), .. } if is_throttled(message) => Fault::Transient,
             IdentityError::Refused { .. } => Fault::Denied,
@@ -57,6 +61,14 @@ impl Explain for IdentityError {
             IdentityError::Variable { variable, .. } => format!("correct {variable}, or unset it"),
             IdentityError::File { .. } => {
                 "check that the file is mounted, and that this process may read it".to_owned()
+            }
+            IdentityError::Unencrypted { .. } => {
+                "remove `plainHttp` or `provider` from its entry under `registries`".to_owned()
+            }
+            IdentityError::Unreachable { step: Step::Metadata, .. } => {
+                "the network policy must allow connections to it; outside of Google Cloud, let \
+                 GOOGLE_APPLICATION_CREDENTIALS name the configuration of a workload identity federation"
+                    .to_owned()
             }
             IdentityError::Unreachable { host, .. } | IdentityError::TimedOut { host, .. } => {
                 format!("check the network, and that the NetworkPolicy allows connections to {host}")

@@ -23,17 +23,10 @@ use super::xml;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest response that is read, in bytes.
 const LIMIT: usize = 256 << 10;
-/// The shortest part of a request that a message must not repeat, in bytes: shorter ones are in many harmless words.
+/// The shortest secret that a message must not repeat, in bytes: shorter texts are in many harmless words.
 const SHORTEST_SECRET: usize = 8;
-
-/// The way to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Through the proxy of the environment, if there is one.
-    Usual,
-    /// Without a proxy: the service is on this machine, or on the link to it.
-    Direct,
-}
+/// The length of the beginning by which a repeated secret is recognized, in bytes: servers cut long ones off.
+const BEGINNING: usize = 32;
 
 /// Sends a request with all that must stay secret of it, and returns the body of a successful response. Connections are
 /// not kept: the next request is minutes or hours away.
@@ -42,7 +35,6 @@ pub enum Way {
 /// The service cannot be reached, or refuses. Its message is in the error unless it repeats a secret.
 pub async fn send(
     request: &Request,
-    way: Way,
     step: Step,
     secrets: &[&Secret<String>],
 ) -> Result<Secret<Vec<u8>>, IdentityError> {
@@ -52,14 +44,10 @@ pub async fn send(
         step,
         reason: excerpt(&http::connection_failure(error)),
     };
-    // Without TLS, no certificate authorities are needed.
-    let authorities = match request.url.scheme() {
-        "http" => Authorities::Only(Vec::new()),
-        _ => Authorities::System,
-    };
-    let client = match way {
-        Way::Usual => Client::new(TIMEOUT, authorities, Vec::new()),
-        Way::Direct => Client::without_proxy(TIMEOUT, authorities),
+    // Without TLS, it is on this machine or on the link to it: no proxy is to see it, and no authorities are needed.
+    let client = match request.url.scheme() {
+        "http" => Client::without_proxy(TIMEOUT, Authorities::Only(Vec::new())),
+        _ => Client::new(TIMEOUT, Authorities::System, Vec::new()),
     };
     let client = client.map_err(|error| unreachable(&error))?;
     let response = client.send(request, LIMIT).await.map_err(|error| match error {
@@ -88,14 +76,18 @@ pub fn refusal(
     body: &[u8],
     secrets: &[&Secret<String>],
 ) -> IdentityError {
-    let hidden = secrets.iter().map(|secret| secret.expose().as_str());
-    let hidden: Vec<&str> = hidden.filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
-    let message = aws_json(body).or_else(|| xml::error(body));
-    let complaint = match message {
-        Some(message) => Complaint { message: Some(excerpt(message.trim())), lacks: None },
-        None => Complaint::read(headers, body),
+    let message = match aws_json(body).or_else(|| xml::error(body)) {
+        Some(message) => Some(excerpt(message.trim())),
+        None => Complaint::read(headers, body).message,
     };
-    IdentityError::Refused { host, step, status: status.as_u16(), message: complaint.hiding(&hidden).message }
+    // The whole body is searched, because a message is cut off, too.
+    let text = String::from_utf8_lossy(body);
+    let is_repeated = |secret: &&Secret<String>| {
+        let secret = secret.expose();
+        secret.len() >= SHORTEST_SECRET && text.contains(secret.get(..BEGINNING).unwrap_or(secret))
+    };
+    let message = message.filter(|_| !secrets.iter().any(is_repeated));
+    IdentityError::Refused { host, step, status: status.as_u16(), message }
 }
 
 /// The code and the message of an error of AWS's JSON protocol.
@@ -177,6 +169,11 @@ mod tests {
         for body in [ecr.replace("not authorized", "no open-sesame-1"), sts.replace("Not authorized", "open-sesame-1")]
         {
             assert_eq!(message(400, &body, "open-sesame-1"), None, "{body}");
+        }
+        // Only the beginning of a long token fits into a message.
+        let token = "eyJhbGciOiJSUzI1NiJ9.".repeat(50);
+        for echo in [token.as_str(), &token[..100]] {
+            assert_eq!(message(400, &ecr.replace("not authorized", echo), &token), None);
         }
         let long = message(400, &ecr.replace("not authorized", &"x\\u001b".repeat(10_000)), "").expect("a message");
         assert!(long.chars().count() < 350 && !long.contains('\u{1b}'), "{long}");

@@ -89,6 +89,11 @@ impl Client {
         Err(not_a_registry(host, &response))
     }
 
+    /// Returns the identity from a cloud that requests to a host are made with, in words; `None` if there has been none.
+    pub fn identity_at(&self, host: &str) -> Option<String> {
+        self.host(host).ok()?.identity()
+    }
+
     /// The cached metadata of an image. Sends no request.
     pub fn known(&self, repository: &Repository, version: &Version) -> Option<ImageMetadata> {
         let of_tag = || self.cache().tag(repository, version.tag.as_ref()?);

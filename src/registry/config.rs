@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::http::redirect::RedirectHost;
+use crate::identity::environment::Environment;
+use crate::identity::provider::Provider;
 
 use super::realms::TokenServer;
 
@@ -21,6 +23,8 @@ pub struct Config {
     pub concurrency: usize,
     /// The folder of the cache; `None` keeps it in memory.
     pub cache_dir: Option<PathBuf>,
+    /// The variables with which clouds tell this process who it is.
+    pub environment: Environment,
 }
 
 impl Config {
@@ -29,13 +33,21 @@ impl Config {
         self.hosts.iter().find(|own| own.host == host)
     }
 
+    /// The cloud that vouches for this process at a host.
+    pub fn provider_of(&self, host: &str) -> IdentityProvider {
+        self.of_host(host).map(|own| own.provider).unwrap_or_default()
+    }
+
     /// The timeout of a request to a host.
     pub fn timeout_of(&self, host: &str) -> Duration {
         self.of_host(host).and_then(|own| own.timeout).unwrap_or(self.timeout)
     }
 
-    /// The Docker config file with the credentials for a host.
+    /// The Docker config file with the credentials for a host; `None` also if its credentials come from a cloud.
     pub fn credentials_file_of(&self, host: &str) -> Option<&Path> {
+        if matches!(self.provider_of(host), IdentityProvider::Of(_)) {
+            return None;
+        }
         let own = self.of_host(host).and_then(|own| own.credentials_file.as_deref());
         own.or(self.credentials_file.as_deref())
     }
@@ -49,6 +61,7 @@ impl Default for Config {
             timeout: Duration::from_secs(30),
             concurrency: 8,
             cache_dir: None,
+            environment: Environment::default(),
         }
     }
 }
@@ -60,6 +73,8 @@ pub struct HostConfig {
     pub host: String,
     /// The Docker config file (`.dockerconfigjson`) with this host's credentials.
     pub credentials_file: Option<PathBuf>,
+    /// The cloud that vouches for this process there.
+    pub provider: IdentityProvider,
     /// Whether to use HTTP without TLS. Only ever set by the user.
     pub plain_http: bool,
     /// A PEM file with the certificate authority that signed the host's certificate.
@@ -78,6 +93,18 @@ pub struct HostConfig {
     pub realm: Option<TokenServer>,
     /// Hosts that the registry may redirect to even if their addresses are private.
     pub redirects: Vec<RedirectHost>,
+}
+
+/// The cloud that vouches for this process at a registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdentityProvider {
+    /// The one whose registry has the host, if the environment offers its identity and there is no other credential.
+    #[default]
+    Detected,
+    /// None.
+    Never,
+    /// This one, instead of any other credential.
+    Of(Provider),
 }
 
 /// A product with its own API in addition to the distribution API.

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::http::ConnectionFailure;
 use crate::http::redirect::{RedirectError, RedirectProblem};
+use crate::identity::error::IdentityError;
+use crate::identity::provider::Provider;
 use crate::image::Repository;
 
 /// A failed request to a registry.
@@ -37,6 +40,12 @@ pub enum RegistryError {
     /// The credentials were rejected.
     #[error("{host} rejected the credentials from {from} for {what}")]
     Denied { host: String, from: String, what: String },
+    /// The identity of this process could not be proved.
+    #[error("cannot sign in to {host} with the identity at {provider}: {problem}")]
+    Identity { host: String, provider: Provider, problem: Arc<IdentityError> },
+    /// The identity of this process was rejected.
+    #[error("{host} rejected {identity} for {what}")]
+    IdentityDenied { host: String, provider: Provider, identity: String, what: String },
     /// Too many requests.
     #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs_f64().ceil())).unwrap_or_default())]
     RateLimited { host: String, wait: Option<Duration> },
@@ -102,8 +111,16 @@ fn listed(flaws: &[Flaw]) -> String {
 }
 
 impl RegistryError {
+    /// The error for an identity that could not be proved.
+    pub(super) fn identity(host: &str, provider: Provider, problem: IdentityError) -> RegistryError {
+        RegistryError::Identity { host: host.to_owned(), provider, problem: Arc::new(problem) }
+    }
+
     /// Returns whether a retry may help.
     pub fn is_transient(&self) -> bool {
+        if let RegistryError::Identity { problem, .. } = self {
+            return problem.fault() == Fault::Transient;
+        }
         matches!(
             self,
             RegistryError::RateLimited { .. }
@@ -143,9 +160,11 @@ impl Explain for RegistryError {
             | RegistryError::NoImage { .. }
             | RegistryError::NoChart { .. }
             | RegistryError::Incomplete { .. } => Fault::Blocked,
-            RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } | RegistryError::ForeignRealm { .. } => {
-                Fault::Denied
-            }
+            RegistryError::NoCredentials { .. }
+            | RegistryError::Denied { .. }
+            | RegistryError::IdentityDenied { .. }
+            | RegistryError::ForeignRealm { .. } => Fault::Denied,
+            RegistryError::Identity { problem, .. } => problem.fault(),
             RegistryError::CredentialsFile { .. }
             | RegistryError::CaFile { .. }
             | RegistryError::Unencrypted { .. } => Fault::BadInput,
@@ -188,6 +207,8 @@ impl Explain for RegistryError {
                  ~/.docker/config.json; provide one with an entry for {host}"
             ),
             RegistryError::Denied { host, .. } => format!("check the entry for {host}; it must be allowed to pull"),
+            RegistryError::Identity { problem, .. } => return problem.help(),
+            RegistryError::IdentityDenied { provider, .. } => needed_role(*provider).to_owned(),
             RegistryError::RateLimited { .. } => "poll less often, or sign in for a higher limit".to_owned(),
             RegistryError::Unreachable { host, failure: ConnectionFailure::Certificate, .. } => {
                 format!("set registries[].caFile to the certificate authority of {host}")
@@ -227,5 +248,17 @@ impl Explain for RegistryError {
             RegistryError::CredentialsFile { .. } => "use a Docker config file, as `docker login` writes it".to_owned(),
             RegistryError::CaFile { .. } => "use a file of PEM certificates".to_owned(),
         })
+    }
+}
+
+/// What an identity needs to list tags and to pull.
+fn needed_role(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Aws => {
+            "allow it ecr:ListImages, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository; a registry of \
+             another account must allow it in the policy of the repository, too"
+        }
+        Provider::Azure => "give it the role AcrPull on the registry",
+        Provider::Google => "give it the role roles/artifactregistry.reader on the repository",
     }
 }

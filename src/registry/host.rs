@@ -19,6 +19,7 @@ use crate::http::wait::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
+use super::cloud_identity::CloudIdentity;
 use super::config::{Config, Mirror};
 use super::credentials::Credential;
 use super::error::RegistryError;
@@ -137,10 +138,11 @@ impl Host {
         let per_second = own.and_then(|own| own.requests_per_second);
         let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
         let credential_source = file.map_or(CredentialSource::Nothing, CredentialSource::File);
+        let identity = CloudIdentity::new(account_of(name), &base, config);
         let token_server = own.and_then(|own| own.realm.clone());
         Ok(Host {
             name: name.to_owned(),
-            sign_in: SignIn::new(account_of(name), &base, transport.clone(), credential_source, token_server),
+            sign_in: SignIn::new(account_of(name), &base, transport.clone(), credential_source, identity, token_server),
             base,
             transport,
             permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
@@ -180,6 +182,11 @@ impl Host {
         let (host, sent) = (Arc::clone(self), Arc::clone(request));
         let start = || on_runtime(async move { host.send_with_retries(&sent).await.map(Arc::new) });
         self.in_flight.join(request, start).await
+    }
+
+    /// Returns the identity from a cloud that the last request was made with, in words.
+    pub fn identity(&self) -> Option<String> {
+        self.sign_in.identity()
     }
 
     /// Returns its share of the memory for large responses.
@@ -258,7 +265,7 @@ impl Host {
         if response.status != StatusCode::UNAUTHORIZED || request.authentication != Authentication::Challenged {
             return Ok(self.check_status(request, response, authorization.is_some())?);
         }
-        self.sign_in.challenged(&response.headers, &request.scope, authorization.as_ref())?;
+        self.sign_in.challenged(&response.headers, &request.scope, authorization.as_ref()).await?;
         let Some(authorization) = self.sign_in.authorization(&request.scope).await? else {
             return Err(self.sign_in.no_credentials().into());
         };

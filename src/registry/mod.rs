@@ -26,6 +26,7 @@
 //! - [`realms`]: token servers that may receive a registry's credentials
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
+//! - `cloud_identity`: credentials from the cloud that this process runs in; `acr`: those for Azure's registries
 //! - [`transport`]: HTTP to one host
 //! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
@@ -39,6 +40,7 @@
 //! - [`metrics`]: counts the requests
 
 pub mod access;
+mod acr;
 mod arrival;
 pub mod auth;
 mod bounded;
@@ -48,6 +50,7 @@ mod cache_format;
 pub mod chart_index;
 mod charts;
 pub mod client;
+mod cloud_identity;
 pub mod config;
 mod config_date;
 mod content;

@@ -16,6 +16,7 @@ use crate::http::wait::retry_after;
 use crate::secret::Secret;
 
 use super::auth::{Challenge, Token, TokenResponse};
+use super::cloud_identity::CloudIdentity;
 use super::credentials::{self, Credential};
 use super::error::RegistryError;
 use super::realms::{TokenServer, may_have_credentials};
@@ -55,6 +56,8 @@ pub struct SignIn {
     token_server: Option<TokenServer>,
     transport: Transport,
     credential_source: CredentialSource,
+    /// The identity for when that source has no credential.
+    identity: Option<CloudIdentity>,
     challenge: Mutex<Option<Challenge>>,
     tokens: Mutex<HashMap<String, Token>>,
     fetching: SingleFlight<String, Result<Token, RegistryError>>,
@@ -67,6 +70,7 @@ impl SignIn {
         base: &Url,
         transport: Transport,
         credential_source: CredentialSource,
+        identity: Option<CloudIdentity>,
         token_server: Option<TokenServer>,
     ) -> Arc<SignIn> {
         Arc::new(SignIn {
@@ -75,6 +79,7 @@ impl SignIn {
             token_server,
             transport,
             credential_source,
+            identity,
             challenge: Mutex::default(),
             tokens: Mutex::default(),
             fetching: SingleFlight::default(),
@@ -83,7 +88,8 @@ impl SignIn {
 
     /// The same host with another credential, without a challenge yet.
     pub fn with_credential_source(&self, credential_source: CredentialSource) -> Arc<SignIn> {
-        SignIn::new(&self.name, &self.base, self.transport.clone(), credential_source, self.token_server.clone())
+        let (base, transport) = (&self.base, self.transport.clone());
+        SignIn::new(&self.name, base, transport, credential_source, None, self.token_server.clone())
     }
 
     /// The `Authorization` header for the challenge so far; `None` is anonymous.
@@ -101,8 +107,7 @@ impl SignIn {
                     Some(token) => token,
                     None => {
                         let (this, wanted) = (Arc::clone(self), scope.to_owned());
-                        let fetch =
-                            || async move { this.fetch_token(&realm, service.as_deref(), &wanted).await }.boxed();
+                        let fetch = || async move { this.new_token(&realm, service.as_deref(), &wanted).await }.boxed();
                         self.fetching.join(&scope.to_owned(), fetch).await?
                     }
                 };
@@ -145,8 +150,13 @@ impl SignIn {
         Ok(Some(bearer(&self.fetching.join(&ACCESS_TOKEN.to_owned(), fetch).await?)))
     }
 
+    /// Returns the identity from a cloud that the last request was made with, in words.
+    pub fn identity(&self) -> Option<String> {
+        self.identity.as_ref().filter(|identity| identity.is_used()).map(CloudIdentity::description)
+    }
+
     /// Remembers the challenge in a 401 response. `used` is the header that was rejected.
-    pub fn challenged(
+    pub async fn challenged(
         &self,
         headers: &HeaderMap,
         scope: &str,
@@ -155,6 +165,10 @@ impl SignIn {
         let headers = headers.get_all(WWW_AUTHENTICATE).iter();
         let challenge = headers.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse);
         let challenge = challenge.ok_or_else(|| self.denied(scope))?;
+        // A password is sent as it is, so it is the one that was rejected.
+        if challenge == Challenge::Basic && used.is_some() {
+            self.identity_refused().await;
+        }
         *self.challenge.lock() = Some(challenge);
         // Only the rejected token is dropped: another request may have fetched a new one in the meantime.
         let mut tokens = self.tokens.lock();
@@ -164,25 +178,50 @@ impl SignIn {
         Ok(())
     }
 
+    /// Forgets a credential of the identity that was rejected, and returns whether another one may be better.
+    async fn identity_refused(&self) -> bool {
+        match self.identity.as_ref().filter(|identity| identity.is_used()) {
+            Some(identity) => identity.refused().await,
+            None => false,
+        }
+    }
+
     /// The error for rejected credentials.
     pub fn denied(&self, scope: &str) -> RegistryError {
         let host = self.name.clone();
+        let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
+        if let Some(identity) = self.identity.as_ref().filter(|identity| identity.is_used()) {
+            let (provider, identity) = (identity.provider(), identity.description());
+            return RegistryError::IdentityDenied { host, provider, identity, what };
+        }
         let from = match &self.credential_source {
             CredentialSource::File(file) => file.display().to_string(),
             CredentialSource::Given { from, .. } => from.clone(),
             CredentialSource::Nothing => return self.no_credentials(),
         };
-        let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
         RegistryError::Denied { host, from, what }
     }
 
     /// The error for a request that needs credentials, where there are none.
     pub fn no_credentials(&self) -> RegistryError {
+        if let Some(problem) = self.identity.as_ref().and_then(CloudIdentity::problem) {
+            return problem;
+        }
         let file = match &self.credential_source {
             CredentialSource::File(file) => Some(file.clone()),
             CredentialSource::Given { .. } | CredentialSource::Nothing => None,
         };
         RegistryError::NoCredentials { host: self.name.clone(), file }
+    }
+
+    /// Requests a token, a second time if the credential of an identity has been revoked before it expired.
+    async fn new_token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, RegistryError> {
+        match self.fetch_token(realm, service, scope).await {
+            Err(RegistryError::IdentityDenied { .. }) if self.identity_refused().await => {
+                self.fetch_token(realm, service, scope).await
+            }
+            fetched => fetched,
+        }
     }
 
     /// Requests a token from the token server; anonymously if there are no credentials, as for public images.
@@ -275,12 +314,23 @@ impl SignIn {
         }
     }
 
+    /// The credential for a scope: that of the source, else that of the identity.
     async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {
-        let file = match &self.credential_source {
-            CredentialSource::Nothing => return Ok(None),
-            CredentialSource::Given { credential, .. } => return Ok(Some(credential.clone())),
-            CredentialSource::File(file) => file.clone(),
+        let found = match &self.credential_source {
+            CredentialSource::Nothing => None,
+            CredentialSource::Given { credential, .. } => Some(credential.clone()),
+            CredentialSource::File(file) => self.credential_in(file.clone(), scope).await?,
         };
+        match (&self.identity, found) {
+            (Some(identity), None) => identity.credential(&self.base, &self.transport).await,
+            (identity, found) => {
+                identity.iter().for_each(CloudIdentity::not_used);
+                Ok(found)
+            }
+        }
+    }
+
+    async fn credential_in(&self, file: PathBuf, scope: &str) -> Result<Option<Credential>, RegistryError> {
         let named = file.clone();
         let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());
         // A credential helper is a separate process and may be slow, but not forever.

@@ -12,6 +12,7 @@ mod evidence;
 mod fields;
 mod git;
 mod holds;
+mod identity;
 mod modules;
 mod registry;
 mod rights;

@@ -22,16 +22,19 @@ pub async fn check(config: &Config, registry: &Client) -> Vec<Row> {
         // A file that has not been read yet would fail only later.
         let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
-            Ok(()) => registry.ping(host).await.map(|()| "responds"),
+            Ok(()) => registry.ping(host).await.map(|()| match registry.identity_at(host) {
+                Some(identity) => format!("responds, and accepts {identity}"),
+                None => "responds".to_owned(),
+            }),
             Err(error) => Err(error),
         };
         let answer = match answer {
             Err(RegistryError::NotARegistry { .. }) if has_charts(config, host) => {
-                Ok("responds; it is not an OCI registry, so its charts are read from indexes")
+                Ok("responds; it is not an OCI registry, so its charts are read from indexes".to_owned())
             }
             answer => answer,
         };
-        let answer = answer.as_ref().map(|text| (*text).to_owned()).map_err(|error| error as &dyn Explain);
+        let answer = answer.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), answer).needed_to("find new tags"));
     }
     rows

@@ -9,7 +9,7 @@ pub struct Variable {
 }
 
 /// All variables that are read, by this program or by the libraries in it. `PLUGIN_*` are explained by `tagalong plugin`.
-pub const VARIABLES: [Variable; 18] = [
+pub const VARIABLES: [Variable; 21] = [
     Variable { names: &["TAGALONG_CONFIG"], meaning: "configuration file; flag: --config" },
     Variable {
         names: &["TAGALONG_LOG"],
@@ -32,6 +32,36 @@ pub const VARIABLES: [Variable; 18] = [
     Variable {
         names: &["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"],
         meaning: "Docker config file for registries, and the folder of Docker's own config.json; flag: --registry-auth-file",
+    },
+    Variable {
+        names: &[
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_ARN",
+            "AWS_ROLE_SESSION_NAME",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_ENDPOINT_URL_STS",
+            "AWS_ENDPOINT_URL_ECR",
+        ],
+        meaning: "identity at AWS, for its registries",
+    },
+    Variable {
+        names: &["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"],
+        meaning: "identity at Azure, for its registries and Azure DevOps",
+    },
+    Variable {
+        names: &[
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GCE_METADATA_HOST",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
+        ],
+        meaning: "identity at Google Cloud, for its registries",
     },
     Variable {
         names: &["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"],

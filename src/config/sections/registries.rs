@@ -3,7 +3,16 @@
 use crate::config::reader::Section;
 use crate::config::values::registry_host;
 use crate::http::redirect::RedirectHostError;
-use crate::registry::config::{Api, HostConfig};
+use crate::identity::provider::Provider;
+use crate::registry::config::{Api, HostConfig, IdentityProvider};
+
+/// The values of `provider`.
+const PROVIDERS: [(&str, IdentityProvider); 4] = [
+    ("aws", IdentityProvider::Of(Provider::Aws)),
+    ("azure", IdentityProvider::Of(Provider::Azure)),
+    ("gcp", IdentityProvider::Of(Provider::Google)),
+    ("none", IdentityProvider::Never),
+];
 
 /// Reads the list.
 pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
@@ -13,6 +22,7 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
         let config = HostConfig {
             host: host.clone().unwrap_or_default(),
             credentials_file: section.path("credentialsFile"),
+            provider: section.choice("provider", &PROVIDERS).unwrap_or_default(),
             plain_http: section.boolean("plainHttp").unwrap_or(false),
             ca_file: section.path("caFile"),
             timeout: section.duration("timeout"),
@@ -25,6 +35,9 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
             redirects: section
                 .each_with("redirects", |text| text.parse().map_err(|error: RedirectHostError| error.to_string())),
         };
+        if config.credentials_file.is_some() && matches!(config.provider, IdentityProvider::Of(_)) {
+            section.error("`credentialsFile` and `provider` exclude each other".to_owned());
+        }
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
                 section.error(format!("the host {host} is listed twice"));

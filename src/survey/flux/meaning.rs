@@ -52,9 +52,7 @@ fn of_repository(key: &str, value: &str) -> &'static str {
         "insecure" if value == "true" => "`registries[].plainHttp`",
         "insecure" => "nothing to set: TLS is the default",
         "provider" if value == "generic" => "nothing to set: it is the default",
-        "provider" => {
-            "no counterpart: mount a Docker config file with a credential helper for this cloud as `credentialsFile`"
-        }
+        "provider" => "`registries[].provider`; for the cloud's own registries, it is detected",
         "suspend" if value == "true" => "its policies are left out",
         "suspend" => "nothing to set",
         _ if key.starts_with("exclusionList[") => "`ignore` of the policy, where it can be written as a glob",

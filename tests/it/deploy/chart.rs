@@ -76,6 +76,26 @@ fn it_renders_the_objects_of_the_kustomizations() {
 }
 
 #[test]
+fn identities_of_clouds_have_their_annotations_labels_and_addresses() {
+    let settings = [
+        r"serviceAccount.annotations.azure\.workload\.identity/client-id=an-id",
+        r"podLabels.azure\.workload\.identity/use=yes",
+        "networkPolicy.egress[0].to[0].ipBlock.cidr=169.254.170.23/32",
+        "secrets.registry=",
+    ];
+    let Some(all) = rendered(&settings) else { return };
+    let annotations = &of_kind(&all, "ServiceAccount")["metadata"]["annotations"];
+    assert_eq!(annotations["azure.workload.identity/client-id"], "an-id");
+    let pod = &of_kind(&all, "Deployment")["spec"]["template"];
+    assert_eq!(pod["metadata"]["labels"]["azure.workload.identity/use"], "yes");
+    assert!(pod["metadata"]["labels"]["app.kubernetes.io/name"].is_string(), "{pod}");
+    let volumes = pod["spec"]["volumes"].as_array().expect("volumes");
+    assert!(!volumes.iter().any(|volume| volume["name"] == "registry"), "{volumes:?}");
+    let egress = of_kind(&all, "NetworkPolicy")["spec"]["egress"].as_array().expect("rules").last().expect("a rule");
+    assert_eq!(egress["to"][0]["ipBlock"]["cidr"], "169.254.170.23/32");
+}
+
+#[test]
 fn its_configuration_is_valid_and_volumes_follow_the_names_of_secrets() {
     let Some(all) = rendered(&["secrets.age=", "secrets.webhook="]) else { return };
     let config = of_kind(&all, "ConfigMap")["data"]["tagalong.yaml"].as_str().expect("a configuration").to_owned();

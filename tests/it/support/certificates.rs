@@ -1,4 +1,4 @@
-//! A private certificate authority and a server certificate signed by it, for the name `localhost`.
+//! A private certificate authority and a server certificate signed by it, for the name `localhost` or others.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Writes `ca.pem`, `server.pem` and `server.key`.
 pub fn make(folder: &Path) {
+    make_for(folder, &["localhost"]);
+}
+
+/// The same for a server with other names.
+pub fn make_for(folder: &Path, names: &[&str]) {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // OpenSSL considers a certificate with its issuer's name self-signed.
@@ -19,7 +24,8 @@ pub fn make(folder: &Path) {
     fs::write(folder.join("ca.pem"), certificate.pem()).expect("written");
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    let server =
+        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("parameters");
     let server = server.signed_by(&key, &issuer).expect("a certificate");
     fs::write(folder.join("server.pem"), server.pem()).expect("written");
     fs::write(folder.join("server.key"), key.serialize_pem()).expect("written");

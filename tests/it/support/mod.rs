@@ -6,6 +6,7 @@ pub mod buildah;
 pub mod certificates;
 pub mod charts;
 pub mod clock;
+pub mod clouds;
 pub mod cluster;
 pub mod crowd;
 pub mod disk;

@@ -209,13 +209,22 @@ pub struct ConnectProxy {
 
 impl ConnectProxy {
     pub fn start() -> ConnectProxy {
+        ConnectProxy::leading_to(None)
+    }
+
+    /// A proxy that leads to one server on loopback, whatever the target: it serves hosts that are not there.
+    pub fn to(port: u16) -> ConnectProxy {
+        ConnectProxy::leading_to(Some(port))
+    }
+
+    fn leading_to(server: Option<u16>) -> ConnectProxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let proxy = ConnectProxy { port: listener.local_addr().expect("an address").port(), asked: Arc::default() };
         let asked = Arc::clone(&proxy.asked);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let asked = Arc::clone(&asked);
-                std::thread::spawn(move || connect(client, &asked));
+                std::thread::spawn(move || connect(client, server, &asked));
             }
         });
         proxy
@@ -227,7 +236,7 @@ impl ConnectProxy {
     }
 }
 
-fn connect(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn connect(mut client: TcpStream, server: Option<u16>, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte)? > 0 {
@@ -235,7 +244,10 @@ fn connect(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let target = head.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    let server = TcpStream::connect(target.replace("localhost", "127.0.0.1"))?;
+    let server = match server {
+        Some(port) => TcpStream::connect(("127.0.0.1", port))?,
+        None => TcpStream::connect(target.replace("localhost", "127.0.0.1"))?,
+    };
     asked.lock().expect("unpoisoned").push(target);
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     let (mut up, mut down) = (client.try_clone()?, server.try_clone()?);

@@ -199,11 +199,16 @@ pub fn forward(host: &str, request: &Asked) -> Answer {
         let method = request.method.parse().expect("a method");
         let client = reqwest::Client::builder().tls_certs_only([]).build().expect("a client");
         let mut sent = client.request(method, format!("http://{host}{}", request.target));
-        for (name, value) in [("accept", &request.accept), ("if-none-match", &request.if_none_match)] {
+        let passed = [
+            ("accept", &request.accept),
+            ("authorization", &request.authorization),
+            ("if-none-match", &request.if_none_match),
+        ];
+        for (name, value) in passed {
             sent = value.iter().fold(sent, |sent, value| sent.header(name, value));
         }
         let answer = sent.send().await.expect("an answer");
-        let kept = ["content-type", "docker-content-digest", "etag", "content-length"];
+        let kept = ["content-type", "docker-content-digest", "etag", "content-length", "www-authenticate"];
         let headers = kept
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), answer.headers().get(*name)?.to_str().ok()?.to_owned())));

@@ -21,7 +21,7 @@
 //! | 3 | [`identity`] | the identity of this process at registries, forges and git servers, without a stored password |
 //! | 3 | [`telemetry`] | logs and traces |
 //! | 4 | [`registry`] | the OCI distribution API, and Helm repositories |
-//! | 4 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
+//! | 4 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub, GitLab, Bitbucket and Azure DevOps |
 //! | 4 | [`repo`] | git on a bare clone |
 //! | 4 | [`stage`] | stages: releases, what proves them, and what they wait for |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |

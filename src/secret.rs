@@ -111,6 +111,7 @@ impl SafeUrl {
             }
         };
         let scheme = if self.scheme() == "http" { "http" } else { "https" };
+        let (host, path) = browsed(host, path);
         let path = path.trim_matches('/').trim_end_matches(".git");
         url::Url::parse(&format!("{scheme}://{host}/{path}")).ok()
     }
@@ -131,6 +132,22 @@ impl SafeUrl {
         ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
             self.authority().strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         })
+    }
+}
+
+/// Returns the host and the path for browsers. Azure DevOps and Bitbucket use others for ssh.
+fn browsed(host: String, path: String) -> (String, String) {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match (host.as_str(), parts.as_slice()) {
+        ("ssh.dev.azure.com" | "vs-ssh.visualstudio.com", ["v3", organization, project, name]) => {
+            ("dev.azure.com".to_owned(), format!("{organization}/{project}/_git/{name}"))
+        }
+        ("altssh.bitbucket.org", _) => ("bitbucket.org".to_owned(), path),
+        (_, [before @ .., "_ssh", name]) => {
+            let path = format!("{}/_git/{name}", before.join("/"));
+            (host, path)
+        }
+        _ => (host, path),
     }
 }
 

@@ -51,7 +51,14 @@ impl CommitLink {
 
     /// Returns the address of what changed between two commits. `None` if the link does not look like one of a known forge.
     pub fn to_comparison(&self, from: &str, to: &str) -> Option<String> {
-        let page = self.0.strip_suffix(PLACEHOLDER)?.strip_suffix("commit/")?;
+        let commits = self.0.strip_suffix(PLACEHOLDER)?;
+        if let Some(page) = commits.strip_suffix("commits/") {
+            return page.starts_with("https://bitbucket.org/").then(|| format!("{page}branches/compare/{to}%0D{from}"));
+        }
+        let page = commits.strip_suffix("commit/")?;
+        if is_azure_devops(page) {
+            return Some(format!("{page}branchCompare?baseVersion=GC{from}&targetVersion=GC{to}"));
+        }
         Some(format!("{page}compare/{from}...{to}"))
     }
 
@@ -66,10 +73,20 @@ impl CommitLink {
             return Some(format!("{page}/src/{commit}/{file}#lines-{line}"));
         }
         let page = below("/commit/")?;
+        if is_azure_devops(page) {
+            let next = line + 1;
+            let place = format!("line={line}&lineEnd={next}&lineStartColumn=1&lineEndColumn=1");
+            return Some(format!("{page}?path=/{file}&version=GC{commit}&{place}"));
+        }
         let is_github = url::Url::parse(page).ok()?.host_str()?.contains("github");
         let tree = if is_github { "blob" } else { "src/commit" };
         Some(format!("{page}/{tree}/{commit}/{file}#L{line}"))
     }
+}
+
+/// Returns whether the page of a repository is one of Azure DevOps, whose servers can have any name.
+fn is_azure_devops(page: &str) -> bool {
+    page.contains("/_git/")
 }
 
 #[cfg(test)]
@@ -102,6 +119,10 @@ mod tests {
         assert_eq!(line("git@gitlab.com:o/infra.git"), format!("https://gitlab.com/o/infra/-/blob/1a2b/{file}#L7"));
         let bitbucket = format!("https://bitbucket.org/o/infra/src/1a2b/{file}#lines-7");
         assert_eq!(line("git@bitbucket.org:o/infra.git"), bitbucket);
+        let azure = "https://dev.azure.com/acme/shop/_git/infra";
+        let place = "line=7&lineEnd=8&lineStartColumn=1&lineEndColumn=1";
+        let azure = format!("{azure}?path=/{file}&version=GC1a2b&{place}");
+        assert_eq!(line("git@ssh.dev.azure.com:v3/acme/shop/infra"), azure);
         let gitea = format!("https://gitea.d-ma.be/mathias/infra/src/commit/1a2b/{file}#L7");
         assert_eq!(line("ssh://git@gitea.d-ma.be:2222/mathias/infra.git"), gitea);
         let compared = |url: &str| {
@@ -112,6 +133,10 @@ mod tests {
         assert_eq!(compared("https://gitlab.com/o/app"), expect);
         let expect = Some("https://github.com/o/app/compare/1a2b...3c4d".to_owned());
         assert_eq!(compared("https://github.com/o/app.git"), expect);
+        let expect = "https://dev.azure.com/acme/shop/_git/app/branchCompare?baseVersion=GC1a2b&targetVersion=GC3c4d";
+        assert_eq!(compared("https://dev.azure.com/acme/shop/_git/app").as_deref(), Some(expect));
+        let expect = "https://bitbucket.org/o/app/branches/compare/3c4d%0D1a2b";
+        assert_eq!(compared("https://bitbucket.org/o/app").as_deref(), Some(expect));
         let other = "https://cgit.example/infra/?id={sha}".parse::<CommitLink>().expect("a link");
         assert_eq!(other.to_line("1a2b", "x", 1), None);
     }

@@ -10,6 +10,9 @@ use crate::stage::stages::StagesError;
 use super::diagnostics::Diagnostic;
 use super::sections::identity::Unusable;
 
+/// The products that are not recognized by their host.
+const PRODUCTS: &str = "gitea, github, gitlab, bitbucket, bitbucket-datacenter or azure-devops";
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
@@ -68,10 +71,9 @@ impl Explain for ConfigError {
             }
             ConfigError::Invalid(_) => Some(format!("{} describes every key", documentation("configuration.md"))),
             ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
-            ConfigError::Forge(UnknownForge::Kind) => {
-                Some("set git.pullRequest.forge to gitea, github or gitlab".to_owned())
-            }
-            ConfigError::Host(UnknownForge::Kind) => Some("set git.forge.kind to gitea, github or gitlab".to_owned()),
+            ConfigError::Forge(UnknownForge::Kind) => Some(format!("set git.pullRequest.forge to {PRODUCTS}")),
+            ConfigError::Host(UnknownForge::Kind) => Some(format!("set git.forge.kind to {PRODUCTS}")),
+            ConfigError::Forge(UnknownForge::Labels) => Some("remove git.pullRequest.labels".to_owned()),
             ConfigError::Forge(UnknownForge::NoToken) => Some("set git.pullRequest.tokenFile".to_owned()),
             ConfigError::Host(UnknownForge::NoToken) => Some("set git.forge.tokenFile".to_owned()),
             ConfigError::GitIdentity(Unusable::Url(_)) | ConfigError::SourceIdentity(Unusable::Url(_)) => {

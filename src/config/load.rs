@@ -407,16 +407,25 @@ agent:
         assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
         let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
         let help = |text: &str| git("git@git.example.com:acme/infra.git", text).expect_err("unknown").help();
-        assert_eq!(help(request).as_deref(), Some("set git.pullRequest.forge to gitea, github or gitlab"));
-        assert_eq!(help("forge: { tokenFile: /t }").as_deref(), Some("set git.forge.kind to gitea, github or gitlab"));
+        assert_eq!(
+            help(request).as_deref(),
+            Some("set git.pullRequest.forge to gitea, github, gitlab, bitbucket, bitbucket-datacenter or azure-devops")
+        );
+        assert_eq!(
+            help("forge: { tokenFile: /t }").as_deref(),
+            Some("set git.forge.kind to gitea, github, gitlab, bitbucket, bitbucket-datacenter or azure-devops")
+        );
         assert!(refused("/srv/infra.git", request).contains("a local path"));
+        let labelled = git("git@bitbucket.org:acme/infra.git", request).expect_err("labels");
+        assert_eq!(labelled.to_string(), "git.pullRequest: Bitbucket has no labels for pull requests");
+        assert_eq!(labelled.help().as_deref(), Some("remove git.pullRequest.labels"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let found = diagnostics(
-            "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
+            "git:\n  pushOptions: ['']\n  pullRequest: { forge: gerrit, url: 'http://git.example.com', labels: ['a,b'] }\n",
         );
         for expected in [
             "git.pushOptions: a push option must be a single line",
-            "invalid value `bitbucket`; expected gitea, github or gitlab",
+            "invalid value `gerrit`; expected gitea, github, gitlab, bitbucket, bitbucket-datacenter or azure-devops",
             "git.pullRequest.url: the token would be sent in clear text; use https",
             "git.pullRequest.labels: a label must not be empty or contain commas",
             "git.pullRequest: `tokenFile` is required",
@@ -448,9 +457,9 @@ agent:
         );
         // A clone on this machine has none.
         assert!(git("/srv/infra.git", own).host.is_none() && git(remote, "depth: 1").host.is_none());
-        let found = diagnostics("git: { forge: { kind: bitbucket, labels: [a] } }\n");
+        let found = diagnostics("git: { forge: { kind: gerrit, labels: [a] } }\n");
         for expected in
-            ["invalid value `bitbucket`", "git.forge.labels: unknown key", "git.forge: `tokenFile` is required"]
+            ["invalid value `gerrit`", "git.forge.labels: unknown key", "git.forge: `tokenFile` is required"]
         {
             assert!(found.iter().any(|error| error.contains(expected)), "{found:#?} lacks {expected}");
         }

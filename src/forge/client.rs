@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -13,7 +14,7 @@ use super::pull_request::{Draft, ListedPullRequest, Merge, MergeResult, PullRequ
 use super::review::Review;
 use super::rights::{self, Right};
 use super::transport::{Response, Transport};
-use super::{gitea, github, gitlab, merge, pulls, reviews, statuses};
+use super::{azure, bitbucket, datacenter, gitea, github, gitlab, lookup, merge, pulls, reviews, statuses};
 
 /// The most pages that are read; each holds 50 pull requests or more.
 const PAGES: usize = 40;
@@ -22,6 +23,10 @@ const PAGES: usize = 40;
 const WHOLE: u32 = 5;
 /// The size of the texts on all pages, in bytes.
 const TEXTS: usize = 32 << 20;
+
+/// The newest pull requests that are read one by one where lists leave something out, and how many at a time.
+const DETAILS: usize = 200;
+const AT_A_TIME: usize = 4;
 
 /// A cache of the pull requests that were listed before.
 #[derive(Debug, Default)]
@@ -68,8 +73,21 @@ impl Forge {
     /// The name of a pull request, in the forge's own terms.
     pub fn name(&self, number: u64) -> String {
         match self.config().kind {
-            Kind::Gitea | Kind::GitHub => format!("pull request #{number}"),
+            Kind::Gitea | Kind::GitHub | Kind::Bitbucket | Kind::BitbucketDataCenter => {
+                format!("pull request #{number}")
+            }
             Kind::GitLab => format!("merge request !{number}"),
+            Kind::AzureDevOps => format!("pull request !{number}"),
+        }
+    }
+
+    /// The longest text that a pull request may have, in bytes.
+    pub fn longest_text(&self) -> usize {
+        match self.config().kind {
+            // GitHub accepts 65,536 characters; on Azure DevOps, a long text becomes a comment, which may have 150,000.
+            Kind::Gitea | Kind::GitHub | Kind::GitLab | Kind::AzureDevOps => 60_000,
+            // Bitbucket Data Center accepts 32,768. The limit of Bitbucket Cloud is not documented.
+            Kind::Bitbucket | Kind::BitbucketDataCenter => 30_000,
         }
     }
 
@@ -89,9 +107,9 @@ impl Forge {
     async fn pull_requests_now(&self) -> Result<Vec<PullRequest>, ForgeError> {
         let until = self.seen.lock().until;
         let mut newest = until;
-        let mut found = Vec::new();
-        for page in 1..=PAGES {
-            let Response { body: listed, has_next, .. } = self.page(page).await?;
+        let (mut found, mut from) = (Vec::new(), 0);
+        for _ in 0..PAGES {
+            let (listed, next) = self.page(from).await?;
             newest = newest.max(listed.iter().map(|listed| listed.updated).max());
             let is_known = until.is_some_and(|until| listed.iter().any(|listed| listed.updated < until));
             found.extend(listed.into_iter().filter_map(|listed| listed.own));
@@ -101,10 +119,12 @@ impl Forge {
                 let reason = format!("their texts have more than {TEXTS} bytes");
                 return Err(ForgeError::InvalidResponse { host, what, reason });
             }
-            if is_known || !has_next {
-                break;
+            match next {
+                Some(next) if !is_known => from = next,
+                _ => break,
             }
         }
+        let found = self.complete(found).await?;
         let mut seen = self.seen.lock();
         // A page begins with the newest.
         for mut pull_request in found.into_iter().rev() {
@@ -117,18 +137,38 @@ impl Forge {
         Ok(seen.own.values().cloned().collect())
     }
 
+    /// Adds what lists leave out of pull requests, unless it is known and final.
+    async fn complete(&self, listed: Vec<PullRequest>) -> Result<Vec<PullRequest>, ForgeError> {
+        let kind = self.config().kind;
+        if !matches!(kind, Kind::Bitbucket | Kind::AzureDevOps) {
+            return Ok(listed);
+        }
+        let completed = listed.into_iter().enumerate().map(|(index, listed)| async move {
+            let known = self.seen.lock().own.get(&listed.number).cloned();
+            match known {
+                Some(known) if is_final(kind, &known.state, &listed.state) => Ok(known),
+                _ if index >= DETAILS => Ok(listed),
+                _ => lookup::read(&self.transport, listed.number).await.map(|(read, _)| read),
+            }
+        });
+        stream::iter(completed).buffered(AT_A_TIME).try_collect().await
+    }
+
     /// The pull requests that were listed before. Sends no request.
     pub fn known(&self) -> Vec<PullRequest> {
         self.seen.lock().own.values().cloned().collect()
     }
 
-    /// Returns who closed a pull request at a time, if the forge reports that. Lists of pull requests only have it on
-    /// GitLab.
+    /// Returns who closed a pull request at a time, if the forge reports that. On GitLab, Bitbucket Cloud and Azure DevOps,
+    /// it is known once the pull requests are listed.
     pub async fn closed_by(&self, number: u64, at: Timestamp) -> Result<Option<String>, ForgeError> {
         let closer = match self.config().kind {
             Kind::Gitea => self.within_time(gitea::closed_by(&self.transport, number, at)).await?,
             Kind::GitHub => self.within_time(github::closed_by(&self.transport, number)).await?,
-            Kind::GitLab => None,
+            Kind::BitbucketDataCenter => {
+                self.within_time(datacenter::pulls::closed_by(&self.transport, number)).await?
+            }
+            Kind::GitLab | Kind::Bitbucket | Kind::AzureDevOps => None,
         };
         if let Some(State::Closed { by, .. }) = self.seen.lock().own.get_mut(&number).map(|known| &mut known.state) {
             by.clone_from(&closer);
@@ -142,6 +182,9 @@ impl Forge {
             Kind::Gitea => self.within_time(gitea::open(&self.transport, draft)).await,
             Kind::GitHub => self.within_time(github::open(&self.transport, draft)).await,
             Kind::GitLab => self.within_time(gitlab::open(&self.transport, draft)).await,
+            Kind::Bitbucket => self.within_time(bitbucket::pulls::open(&self.transport, draft)).await,
+            Kind::BitbucketDataCenter => self.within_time(datacenter::pulls::open(&self.transport, draft)).await,
+            Kind::AzureDevOps => self.within_time(azure::pulls::open(&self.transport, draft)).await,
         }
     }
 
@@ -150,6 +193,9 @@ impl Forge {
         match self.config().kind {
             Kind::Gitea | Kind::GitHub => pulls::update(&self.transport, number, draft).await,
             Kind::GitLab => gitlab::update(&self.transport, number, draft).await,
+            Kind::Bitbucket => bitbucket::pulls::update(&self.transport, number, draft).await,
+            Kind::BitbucketDataCenter => datacenter::pulls::update(&self.transport, number, draft).await,
+            Kind::AzureDevOps => azure::pulls::update(&self.transport, number, draft).await,
         }
     }
 
@@ -158,15 +204,15 @@ impl Forge {
         match self.config().kind {
             Kind::Gitea | Kind::GitHub => pulls::close(&self.transport, number, text, why).await,
             Kind::GitLab => gitlab::close(&self.transport, number, text, why).await,
+            Kind::Bitbucket => bitbucket::pulls::close(&self.transport, number, text, why).await,
+            Kind::BitbucketDataCenter => datacenter::pulls::close(&self.transport, number, text, why).await,
+            Kind::AzureDevOps => azure::pulls::close(&self.transport, number, text, why).await,
         }
     }
 
     /// Reads a pull request, and how it was merged, if it was.
     pub async fn pull_request(&self, number: u64) -> Result<(PullRequest, Option<Merge>), ForgeError> {
-        match self.config().kind {
-            Kind::Gitea | Kind::GitHub => pulls::read(&self.transport, number).await,
-            Kind::GitLab => gitlab::read(&self.transport, number).await,
-        }
+        self.within_time(lookup::read(&self.transport, number)).await
     }
 
     /// Returns the latest review by each person, weighed for the pull request's current head.
@@ -200,12 +246,32 @@ impl Forge {
         self.within_time(rights::try_right(&self.transport, Right::SetStatuses)).await
     }
 
-    async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+    /// Returns a page of the list, and where the next one starts: the first one starts at 0. Some products count pages,
+    /// others what is on them.
+    async fn page(&self, from: usize) -> Result<(Vec<ListedPullRequest>, Option<usize>), ForgeError> {
+        let (transport, page) = (&self.transport, from + 1);
+        let next = |has_next: bool| has_next.then_some(page);
+        let counted = |response: Response<Vec<ListedPullRequest>>| (response.body, next(response.has_next));
         match self.config().kind {
-            Kind::Gitea => gitea::page(&self.transport, page).await,
-            Kind::GitHub => github::page(&self.transport, page).await,
-            Kind::GitLab => gitlab::page(&self.transport, page).await,
+            Kind::Gitea => gitea::page(transport, page).await.map(counted),
+            Kind::GitHub => github::page(transport, page).await.map(counted),
+            Kind::GitLab => gitlab::page(transport, page).await.map(counted),
+            Kind::Bitbucket => {
+                bitbucket::pulls::page(transport, page).await.map(|(listed, has_next)| (listed, next(has_next)))
+            }
+            Kind::BitbucketDataCenter => datacenter::pulls::page(transport, from).await,
+            Kind::AzureDevOps => azure::pulls::page(transport, from).await,
         }
+    }
+}
+
+/// Returns whether nothing more can be learned of a pull request: it is closed, and was not opened since. On Bitbucket
+/// Cloud, that is impossible, and lists do not tell when it was closed.
+fn is_final(kind: Kind, known: &State, listed: &State) -> bool {
+    match (known, listed) {
+        (State::Merged { .. }, State::Merged { .. }) => true,
+        (State::Closed { at: before, .. }, State::Closed { at, .. }) => before == at || kind == Kind::Bitbucket,
+        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Commit statuses, as all forges have them: those that others have set, and those that tagalong sets.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
@@ -104,6 +106,17 @@ impl NewStatus {
     pub fn short_description(&self) -> String {
         text::words(&self.description).chars().take(DESCRIPTION).collect()
     }
+}
+
+/// Returns the item with the highest ID of each key.
+pub(super) fn newest<K: Ord, T>(items: impl Iterator<Item = (K, i64, T)>) -> impl Iterator<Item = T> {
+    let mut newest: BTreeMap<K, (i64, T)> = BTreeMap::new();
+    for (key, id, item) in items {
+        if newest.get(&key).is_none_or(|(known, _)| *known < id) {
+            newest.insert(key, (id, item));
+        }
+    }
+    newest.into_values().map(|(_, item)| item)
 }
 
 /// Returns the address of a page that a forge names, in a form without blanks or active characters.

@@ -8,6 +8,8 @@ use url::Url;
 use crate::identity::token_source::TokenSource;
 use crate::secret::SafeUrl;
 
+use super::address;
+
 /// The settings of a forge.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -38,6 +40,12 @@ pub enum Kind {
     GitHub,
     /// GitLab.
     GitLab,
+    /// Bitbucket Cloud.
+    Bitbucket,
+    /// Bitbucket Data Center, and Bitbucket Server.
+    BitbucketDataCenter,
+    /// Azure DevOps Services and Azure DevOps Server.
+    AzureDevOps,
 }
 
 /// The forge cannot be determined from the repository's URL.
@@ -53,8 +61,11 @@ pub enum UnknownForge {
     #[error("tokenFile is required: the identity under `git` is not known to this kind of forge")]
     NoToken,
     /// The path does not name a repository of a forge.
-    #[error("the path of git.url is not an owner and a name, as forges require")]
+    #[error("the path of git.url does not name a repository in the way that the forge requires")]
     Path,
+    /// Labels are configured for a product that has none.
+    #[error("Bitbucket has no labels for pull requests")]
+    Labels,
 }
 
 /// The base URL of a forge's API: without credentials, and safe to send a token to.
@@ -93,6 +104,15 @@ impl ApiBase {
         let host = &page[url::Position::BeforeScheme..url::Position::AfterPort];
         let repository_path = match (kind, page.host_str()) {
             (Kind::GitHub, Some("github.com")) => "https://api.github.com".to_owned(),
+            (Kind::Bitbucket, Some("bitbucket.org")) => "https://api.bitbucket.org".to_owned(),
+            (Kind::BitbucketDataCenter, _) => {
+                let context = address::data_center(&page).ok_or(UnknownForge::Path)?;
+                format!("{host}{context}/rest")
+            }
+            (Kind::AzureDevOps, _) => {
+                let place = address::azure_devops(&page).ok_or(UnknownForge::Path)?;
+                format!("{host}{}", place.collection)
+            }
             _ => host.to_owned(),
         };
         let base = Url::parse(&repository_path).map_err(|_| UnknownForge::Path)?;
@@ -108,10 +128,31 @@ impl ApiBase {
                 (Kind::GitHub, Some("api.github.com")) => "",
                 (Kind::GitHub, _) => "/api/v3",
                 (Kind::GitLab, _) => "/api/v4",
+                (Kind::Bitbucket, _) => "/2.0",
+                (Kind::BitbucketDataCenter, _) => "/rest",
+                (Kind::AzureDevOps, _) => "",
             };
             url.set_path(path);
         }
+        if kind == Kind::BitbucketDataCenter {
+            // The API of build statuses is a sibling of the main one.
+            let path = url.path().trim_end_matches('/');
+            let path = path.strip_suffix("/api/1.0").or(path.strip_suffix("/api/latest")).unwrap_or(path).to_owned();
+            url.set_path(&path);
+        }
         ApiBase(url)
+    }
+
+    /// The base URL of the pages that belong to the API of Azure DevOps or of Bitbucket Data Center.
+    pub fn pages(&self) -> &str {
+        let base = self.0.as_str().trim_end_matches('/');
+        base.strip_suffix("/rest").unwrap_or(base)
+    }
+
+    /// The target below the base URL that a URL leads to, which the forge gave.
+    pub fn below(&self, url: &str) -> Option<String> {
+        let rest = url.strip_prefix(self.0.as_str().trim_end_matches('/'))?;
+        rest.starts_with('/').then(|| rest.to_owned())
     }
 
     /// Host and port.
@@ -129,6 +170,11 @@ impl ApiBase {
 }
 
 impl Kind {
+    /// Returns whether pull requests have labels.
+    pub fn has_labels(self) -> bool {
+        !matches!(self, Kind::Bitbucket | Kind::BitbucketDataCenter)
+    }
+
     /// The product behind a well-known host.
     pub fn of(repository: &SafeUrl) -> Result<Kind, UnknownForge> {
         let page = repository.page().ok_or(UnknownForge::Local)?;
@@ -136,14 +182,20 @@ impl Kind {
             Some("github.com") => Ok(Kind::GitHub),
             Some("gitlab.com") => Ok(Kind::GitLab),
             Some("codeberg.org") => Ok(Kind::Gitea),
+            Some("bitbucket.org") => Ok(Kind::Bitbucket),
+            Some("dev.azure.com") => Ok(Kind::AzureDevOps),
+            Some(host) if host.ends_with(".visualstudio.com") => Ok(Kind::AzureDevOps),
             _ => Err(UnknownForge::Kind),
         }
     }
 
-    /// The product's name of a repository: GitLab nests groups, the others have an owner and a name, possibly below
-    /// another path.
+    /// The product's name of a repository: GitLab nests groups, the others have an owner (for Azure DevOps, a project) and
+    /// a name, possibly below another path.
     pub fn repository(self, repository: &SafeUrl) -> Result<String, UnknownForge> {
         let page = repository.page().ok_or(UnknownForge::Local)?;
+        if let (Kind::AzureDevOps, Some(place)) = (self, address::azure_devops(&page)) {
+            return Ok(place.repository);
+        }
         let parts: Vec<&str> = page.path().split('/').filter(|part| !part.is_empty()).collect();
         let named = match (self, parts.as_slice()) {
             (Kind::GitLab, [_, _, ..]) => parts.join("/"),
@@ -184,6 +236,45 @@ mod tests {
         assert_eq!(joined(&own(Kind::GitHub).expect("detected")), "https://git.example.com/api/v3/x");
         assert_eq!(own(Kind::Gitea).expect("detected").host(), "git.example.com");
         assert_eq!(Kind::Gitea.repository(&url("https://h/gitea/a/infra.git")).expect("detected"), "a/infra");
+        let cloud = pair("acme/infra", "https://api.bitbucket.org/2.0/x");
+        assert_eq!(detected("git@bitbucket.org:acme/infra.git"), cloud);
+        assert_eq!(detected("ssh://git@altssh.bitbucket.org:443/acme/infra.git"), cloud);
+        let azure = pair("my project/infra", "https://dev.azure.com/acme/x");
+        assert_eq!(detected("https://acme@dev.azure.com/acme/my%20project/_git/infra"), azure);
+        assert_eq!(detected("git@ssh.dev.azure.com:v3/acme/my%20project/infra"), azure);
+        assert_eq!(detected("acme@vs-ssh.visualstudio.com:v3/acme/my%20project/infra"), azure);
+        let old = pair("shop/infra", "https://acme.visualstudio.com/x");
+        assert_eq!(detected("https://acme.visualstudio.com/shop/_git/infra"), old);
+        assert_eq!(detected("https://dev.azure.com/acme/infra"), Err(UnknownForge::Path));
+    }
+
+    #[test]
+    fn products_that_run_anywhere_are_found_below_any_path() {
+        let placed = |kind: Kind, text: &str| {
+            let url = url(text);
+            let base = ApiBase::of(kind, &url).expect("a base URL");
+            (kind.repository(&url).expect("a name"), joined(&base), base.pages().to_owned())
+        };
+        let found = |name: &str, base: &str, pages: &str| (name.to_owned(), base.to_owned(), pages.to_owned());
+        let kind = Kind::BitbucketDataCenter;
+        let plain = found("SHOP/infra", "https://git.example.com/rest/x", "https://git.example.com");
+        assert_eq!(placed(kind, "https://git.example.com/scm/SHOP/infra.git"), plain);
+        assert_eq!(placed(kind, "ssh://git@git.example.com:7999/SHOP/infra.git"), plain);
+        assert_eq!(
+            placed(kind, "https://example.com/bitbucket/scm/~ann/infra.git"),
+            found("~ann/infra", "https://example.com/bitbucket/rest/x", "https://example.com/bitbucket")
+        );
+        let kind = Kind::AzureDevOps;
+        let server = "https://tfs.example.com/tfs/Main";
+        let server = found("shop/infra", &format!("{server}/x"), server);
+        assert_eq!(placed(kind, "https://tfs.example.com/tfs/Main/shop/_git/infra"), server);
+        assert_eq!(placed(kind, "ssh://tfs.example.com:22/tfs/Main/shop/_ssh/infra"), server);
+        for given in ["https://g.example", "https://g.example/rest/", "https://g.example/rest/api/1.0"] {
+            let base = given.parse::<ApiBase>().expect("a base URL").completed(Kind::BitbucketDataCenter);
+            assert_eq!(joined(&base), "https://g.example/rest/x");
+            assert_eq!(base.below("https://g.example/rest/a?b").as_deref(), Some("/a?b"));
+            assert_eq!((base.below("https://g.example/restful"), base.below("https://x.example/rest/a")), (None, None));
+        }
     }
 
     #[test]

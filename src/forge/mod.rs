@@ -14,16 +14,25 @@
 //! - `pages`: lists, page by page
 //! - `scopes`: what a request needs an access token for
 //! - `transport`: requests and responses
-//! - `gitea`, `github`, `gitlab`: the API of each forge
+//! - `lookup`: reads a pull request
+//! - `gitea`, `github`, `gitlab`, `bitbucket`, `datacenter`, `azure`: the API of each forge
 //! - `pulls`: the API that Gitea and GitHub share
+//! - `fence`: texts for both products of Bitbucket
+//! - `address`: where some forges put repositories
 
+mod address;
+mod azure;
+mod bitbucket;
 pub mod client;
 pub mod commit_status;
 pub mod config;
+mod datacenter;
 pub mod error;
+mod fence;
 mod gitea;
 mod github;
 mod gitlab;
+mod lookup;
 mod merge;
 mod pages;
 pub mod pull_request;

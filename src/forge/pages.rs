@@ -51,7 +51,31 @@ pub async fn read<P: Page>(
             return Ok(kept);
         }
     }
+    Err(endless(forge, target))
+}
+
+/// Reads the pages of a list from the target `first` on. `next` returns the target of the page that follows one.
+pub async fn follow<P: Page>(
+    forge: &Transport,
+    first: String,
+    next: impl Fn(&P) -> Result<Option<String>, ForgeError>,
+) -> Result<Vec<P::Item>, ForgeError> {
+    let (mut found, mut target) = (Vec::new(), first.clone());
+    for _ in 1..=PAGES {
+        let page = forge.send::<P>(Request::get(target)).await?.body;
+        let following = next(&page)?;
+        found.extend(page.items());
+        match following {
+            Some(following) => target = following,
+            None => return Ok(found),
+        }
+    }
+    Err(endless(forge, &first))
+}
+
+/// The error for a list that has too many pages.
+fn endless(forge: &Transport, target: &str) -> ForgeError {
     let (host, path) = (forge.config.api.host().to_owned(), target.split('?').next().unwrap_or_default());
     let reason = format!("the list has more than {PAGES} pages");
-    Err(ForgeError::InvalidResponse { host, what: format!("GET {path}"), reason })
+    ForgeError::InvalidResponse { host, what: format!("GET {path}"), reason }
 }

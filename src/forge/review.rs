@@ -45,6 +45,8 @@ pub enum Weight {
     Dismissed,
     /// The reviewer has no right to approve.
     NoRight,
+    /// Nobody who may write has made the person a reviewer, where everybody who may read can approve.
+    NotReviewer,
     /// The reviewer has opened the pull request.
     Author,
 }
@@ -69,6 +71,7 @@ impl fmt::Display for Weight {
             Weight::UnknownHead => "does not count, because the forge does not report for which version it is",
             Weight::Dismissed => "does not count, because it was dismissed",
             Weight::NoRight => "does not count, because the reviewer may not write to the repository",
+            Weight::NotReviewer => "does not count, because it is not by one of the reviewers",
             Weight::Author => "does not count, because the reviewer opened the pull request",
         })
     }

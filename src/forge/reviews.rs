@@ -18,7 +18,7 @@ use super::error::ForgeError;
 use super::pull_request::{Person, PullRequest};
 use super::review::{Review, Verdict, Weight, weight};
 use super::transport::{Request, Transport};
-use super::{gitlab, pages, pulls};
+use super::{azure, bitbucket, datacenter, gitlab, pages, pulls};
 
 /// The note that GitLab adds to a merge request when someone approves it.
 const APPROVED: &str = "approved this merge request";
@@ -29,6 +29,9 @@ pub async fn read(forge: &Transport, pull_request: &PullRequest) -> Result<Vec<R
         Kind::Gitea => listed(forge, pull_request, "limit=50").await?,
         Kind::GitHub => listed(forge, pull_request, "per_page=100").await?,
         Kind::GitLab => approvals(forge, pull_request).await?,
+        Kind::Bitbucket => bitbucket::reviews::read(forge, pull_request).await?,
+        Kind::BitbucketDataCenter => datacenter::reviews::read(forge, pull_request).await?,
+        Kind::AzureDevOps => azure::votes::read(forge, pull_request).await?,
     };
     if forge.config.kind == Kind::GitHub {
         for review in reviews.iter_mut().filter(|review| review.weight == Weight::Counts) {

@@ -7,6 +7,8 @@
 //! - GitHub refuses an object without the required keys with 422 ("Create a pull request", "Create a commit status").
 //! - GitLab refuses it with 400 ("Create MR", "Set commit pipeline status"). It does so before it looks at the role, which
 //!   is therefore read.
+//! - Bitbucket Cloud, Bitbucket Data Center and Azure DevOps refuse it with 400, because the title, or the name of a status,
+//!   is required. Statuses of a commit that does not exist may be refused with 404 before that.
 //!
 //! Even if one of them did look at it differently: a pull request without branches, a label without a name, and the status
 //! of a commit that cannot exist are nothing that it could make.
@@ -22,7 +24,7 @@ use super::commit_status::NewStatus;
 use super::config::Kind;
 use super::error::ForgeError;
 use super::transport::{Request, Transport};
-use super::{gitlab, pulls};
+use super::{azure, bitbucket, datacenter, gitlab, pulls};
 
 /// The ID of no commit.
 pub const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
@@ -45,7 +47,7 @@ pub enum Right {
 pub fn meaningless(kind: Kind) -> Value {
     match kind {
         Kind::Gitea => json!([]),
-        Kind::GitHub | Kind::GitLab => json!({}),
+        Kind::GitHub | Kind::GitLab | Kind::Bitbucket | Kind::BitbucketDataCenter | Kind::AzureDevOps => json!({}),
     }
 }
 
@@ -57,8 +59,13 @@ pub fn is_about_body(status: u16) -> bool {
 /// Checks that the token may open, label and close pull requests.
 pub async fn try_pull_requests(forge: &Transport) -> Result<(), ForgeError> {
     let config = &forge.config;
-    // On Gitea, whoever may read may propose, but labels are only for writers.
-    let needs_push = config.kind != Kind::Gitea || !config.labels.is_empty();
+    let needs_push = match config.kind {
+        // Whoever may read may propose, but labels are only for writers.
+        Kind::Gitea => !config.labels.is_empty(),
+        Kind::GitHub | Kind::GitLab => true,
+        // They do not tell.
+        Kind::Bitbucket | Kind::BitbucketDataCenter | Kind::AzureDevOps => false,
+    };
     if needs_push && may_push(forge).await? == Some(false) {
         return Err(ForgeError::Reader {
             host: config.api.host().to_owned(),
@@ -75,23 +82,45 @@ pub async fn try_pull_requests(forge: &Transport) -> Result<(), ForgeError> {
 pub async fn try_right(forge: &Transport, right: Right) -> Result<(), ForgeError> {
     let (kind, repository) = (forge.config.kind, &forge.config.repository);
     let target = match (right, kind) {
-        (Right::OpenPullRequests, Kind::Gitea | Kind::GitHub) => format!("{}/pulls", pulls::repository_path(forge)),
-        (Right::OpenPullRequests, Kind::GitLab) => gitlab::repository_path(forge),
+        (Right::SetStatuses, Kind::Bitbucket) => bitbucket::statuses::target(forge, NO_COMMIT),
+        (Right::SetStatuses, Kind::BitbucketDataCenter) => datacenter::statuses::target(NO_COMMIT),
+        (Right::SetStatuses, Kind::AzureDevOps) => azure::statuses::target(forge, NO_COMMIT),
+        (Right::OpenPullRequests, _) => pull_requests(forge),
         (Right::WriteIssues, _) => format!("{}/labels", pulls::repository_path(forge)),
         (Right::SetStatuses, Kind::Gitea | Kind::GitHub) => NewStatus::path(repository, NO_COMMIT),
         (Right::SetStatuses, Kind::GitLab) => {
             format!("/projects/{}/statuses/{NO_COMMIT}", encode_path_segment(repository))
         }
     };
-    let what = format!("POST {target}");
+    let what = format!("POST {}", target.split('?').next().unwrap_or_default());
     match forge.send::<IgnoredAny>(Request::send(Method::POST, target, meaningless(kind))).await {
         Err(ForgeError::Refused { status, .. }) if is_about_body(status) => Ok(()),
+        // The commit is missing, unless the whole repository is.
+        Err(ForgeError::NotFound { .. }) if right == Right::SetStatuses && may_miss_commit(kind) => {
+            forge.send::<IgnoredAny>(Request::get(pull_requests(forge))).await.map(drop)
+        }
         Err(error) => Err(error),
         Ok(_) => {
             let reason = "it accepted a request that means nothing".to_owned();
             Err(ForgeError::InvalidResponse { host: forge.config.api.host().to_owned(), what, reason })
         }
     }
+}
+
+/// Returns the target at which pull requests are listed and opened.
+fn pull_requests(forge: &Transport) -> String {
+    match forge.config.kind {
+        Kind::Gitea | Kind::GitHub => format!("{}/pulls", pulls::repository_path(forge)),
+        Kind::GitLab => gitlab::repository_path(forge),
+        Kind::Bitbucket => bitbucket::pulls::target(forge),
+        Kind::BitbucketDataCenter => datacenter::pulls::target(forge),
+        Kind::AzureDevOps => azure::pulls::target(forge),
+    }
+}
+
+/// Returns whether a product may look for the commit before it looks at its status.
+fn may_miss_commit(kind: Kind) -> bool {
+    matches!(kind, Kind::Bitbucket | Kind::BitbucketDataCenter | Kind::AzureDevOps)
 }
 
 /// A repository or project, as far as it tells what the user of the token may do.
@@ -117,8 +146,8 @@ struct Role {
 /// Returns whether the user of the token may push, if the forge tells.
 async fn may_push(forge: &Transport) -> Result<Option<bool>, ForgeError> {
     let target = match forge.config.kind {
-        Kind::Gitea | Kind::GitHub => pulls::repository_path(forge),
         Kind::GitLab => format!("/projects/{}", encode_path_segment(&forge.config.repository)),
+        _ => pulls::repository_path(forge),
     };
     let repository = forge.send::<Repository>(Request::get(target)).await?.body;
     let Some(Permissions { pull, push, project_access, group_access }) = repository.permissions else {
@@ -126,8 +155,8 @@ async fn may_push(forge: &Transport) -> Result<Option<bool>, ForgeError> {
     };
     let role = [project_access, group_access].into_iter().flatten().map(|role| role.access_level).max();
     Ok(match forge.config.kind {
-        // To the token of an app, GitHub shows no permissions at all.
-        Kind::Gitea | Kind::GitHub => push.filter(|_| pull == Some(true)),
         Kind::GitLab => role.map(|role| role >= DEVELOPER),
+        // To the token of an app, GitHub shows no permissions at all.
+        _ => push.filter(|_| pull == Some(true)),
     })
 }

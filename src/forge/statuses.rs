@@ -13,12 +13,12 @@ use serde::de::IgnoredAny;
 
 use crate::http::encode_path_segment;
 
-use super::commit_status::{CheckState, CommitStatus, NewStatus};
+use super::commit_status::{CheckState, CommitStatus, NewStatus, newest};
 use super::config::Kind;
 use super::error::ForgeError;
 use super::pages::{self, Page};
-use super::pulls;
 use super::transport::{Request, Transport};
+use super::{azure, bitbucket, datacenter, pulls};
 
 /// What GitLab calls the error of a status that already has the state to be set.
 const SAME_STATE: &str = "Cannot transition status";
@@ -43,6 +43,9 @@ pub async fn read(
             Ok(worst(statuses.into_iter().chain(runs)))
         }
         Kind::GitLab => jobs(forge, &commit, contexts).await,
+        Kind::Bitbucket => bitbucket::statuses::read(forge, &commit, contexts).await,
+        Kind::BitbucketDataCenter => datacenter::statuses::read(forge, &commit, contexts).await,
+        Kind::AzureDevOps => azure::statuses::read(forge, &commit, contexts).await,
     }
 }
 
@@ -61,6 +64,9 @@ pub async fn set(forge: &Transport, commit: &str, status: &NewStatus) -> Result<
                 sent => sent.map(drop),
             }
         }
+        Kind::Bitbucket => bitbucket::statuses::set(forge, &commit, status).await,
+        Kind::BitbucketDataCenter => datacenter::statuses::set(forge, &commit, status).await,
+        Kind::AzureDevOps => azure::statuses::set(forge, &commit, status).await,
     }
 }
 
@@ -216,17 +222,6 @@ fn common_job(job: Job) -> CommitStatus {
     let is_allowed = state == CheckState::Success && job.status != "success";
     let word = if is_allowed { format!("{} (allowed)", job.status) } else { job.status };
     CommitStatus::new(job.name, state, &word).with(job.description, job.target_url, job.finished_at.or(job.created_at))
-}
-
-/// Returns the item with the highest ID of each key.
-fn newest<K: Ord, T>(items: impl Iterator<Item = (K, i64, T)>) -> impl Iterator<Item = T> {
-    let mut newest: BTreeMap<K, (i64, T)> = BTreeMap::new();
-    for (key, id, item) in items {
-        if newest.get(&key).is_none_or(|(known, _)| *known < id) {
-            newest.insert(key, (id, item));
-        }
-    }
-    newest.into_values().map(|(_, item)| item)
 }
 
 /// Returns the worst status of each context.

@@ -1,5 +1,7 @@
 //! Requests to the API of a forge, and its responses.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -106,7 +108,7 @@ impl Transport {
             sent.body = Some(body.to_string().into_bytes());
         }
         let mut response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
-        if response.status == StatusCode::UNAUTHORIZED
+        if self.is_refused(response.status)
             && !response.has_left
             && let Some(issuer) = config.token.issuer()
             && issuer.refused(&config.repository, scope).await
@@ -118,9 +120,10 @@ impl Transport {
             return Err(failed(problem.into()));
         }
         let client::Response { status, headers, body, .. } = response;
+        let status = if self.is_refused(status) { StatusCode::UNAUTHORIZED } else { status };
         if !status.is_success() {
             let complaint = Complaint::read(&headers, body.get(..ERROR_LIMIT).unwrap_or(&body));
-            return Err(refusal(config, status, &headers, complaint.hiding(&tokens_in(&sent.secrets)), what));
+            return Err(refusal(config, status, &headers, hide(complaint, &sent.secrets), what));
         }
         // Some successful responses have no body.
         let body = if body.is_empty() { b"null" } else { body.as_slice() };
@@ -135,6 +138,13 @@ impl Transport {
 }
 
 impl Transport {
+    /// Returns whether a status says that the token is not valid. Azure DevOps answers with its page for signing in, which is
+    /// not an error, if it does not know a token.
+    fn is_refused(&self, status: StatusCode) -> bool {
+        let is_sign_in = self.config.kind == Kind::AzureDevOps && status == StatusCode::NON_AUTHORITATIVE_INFORMATION;
+        status == StatusCode::UNAUTHORIZED || is_sign_in
+    }
+
     /// The token for a request. A file is read on each call, so that it can be rotated.
     async fn token(&self, scope: Scope) -> Result<Secret<String>, ForgeError> {
         match &self.config.token {
@@ -163,7 +173,7 @@ fn failure(config: &Config, what: &str, error: SendError) -> ForgeError {
 
 /// Authenticates a request to each product.
 fn authenticate(config: &Config, request: &mut client::Request, token: &Secret<String>) -> Result<(), ForgeError> {
-    let token = token.expose();
+    let (token, is_issued) = (token.expose(), config.token.issuer().is_some());
     let (name, value, accept) = match config.kind {
         // Gitea, "API Usage", Authentication.
         Kind::Gitea => (AUTHORIZATION, format!("token {token}"), "application/json"),
@@ -171,6 +181,15 @@ fn authenticate(config: &Config, request: &mut client::Request, token: &Secret<S
         Kind::GitHub => (AUTHORIZATION, format!("Bearer {token}"), "application/vnd.github+json"),
         // GitLab, "REST API authentication".
         Kind::GitLab => (HeaderName::from_static("private-token"), token.to_owned(), "application/json"),
+        // Bitbucket Cloud, "Authentication methods": access tokens, and API tokens with the address of their user.
+        Kind::Bitbucket if token.contains(':') => (AUTHORIZATION, basic(token), "application/json"),
+        // Bitbucket Data Center, "HTTP access tokens".
+        Kind::Bitbucket | Kind::BitbucketDataCenter => (AUTHORIZATION, format!("Bearer {token}"), "application/json"),
+        // Azure DevOps, "Authenticate with Microsoft Entra" and "Use personal access tokens".
+        Kind::AzureDevOps if is_issued || is_jwt(token) => {
+            (AUTHORIZATION, format!("Bearer {token}"), "application/json")
+        }
+        Kind::AzureDevOps => (AUTHORIZATION, basic(&format!(":{token}")), "application/json"),
     };
     let value = Secret::new(value);
     let not_a_header =
@@ -187,15 +206,35 @@ fn authenticate(config: &Config, request: &mut client::Request, token: &Secret<S
     value.set_sensitive(true);
     request.secrets.insert(name, value);
     request.headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    if config.kind == Kind::GitHub {
-        request.headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
-    }
+    match config.kind {
+        Kind::GitHub => request.headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28")),
+        // Its own clients send this to get an error in place of a redirect to the page for signing in.
+        Kind::AzureDevOps => request.headers.insert("x-tfs-fedauthredirect", HeaderValue::from_static("Suppress")),
+        Kind::Gitea | Kind::GitLab | Kind::Bitbucket | Kind::BitbucketDataCenter => None,
+    };
     Ok(())
 }
 
-/// The tokens in header values, without their scheme.
-fn tokens_in(headers: &HeaderMap) -> Vec<&str> {
-    headers.values().filter_map(|value| value.to_str().ok()?.split(' ').next_back()).collect()
+/// The value of `Authorization` for a user and a password, which a colon separates (RFC 7617).
+fn basic(user_and_password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(user_and_password))
+}
+
+/// Returns whether a token is one of Microsoft Entra (RFC 7519); personal access tokens have no dots.
+fn is_jwt(token: &str) -> bool {
+    token.starts_with("eyJ") && token.split('.').count() == 3
+}
+
+/// Leaves out of a complaint what repeats the token in these headers, encoded or not.
+fn hide(complaint: Complaint, headers: &HeaderMap) -> Complaint {
+    headers.values().fold(complaint, |complaint, value| {
+        let (scheme, token) =
+            value.to_str().ok().map_or(("", ""), |value| value.split_once(' ').unwrap_or(("", value)));
+        let decoded = Secret::new(STANDARD.decode(token).ok().filter(|_| scheme == "Basic").unwrap_or_default());
+        let pair = std::str::from_utf8(decoded.expose()).unwrap_or_default();
+        let password = pair.split_once(':').map_or("", |(_, password)| password);
+        complaint.hiding(&[token, password])
+    })
 }
 
 fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: Complaint, what: String) -> ForgeError {

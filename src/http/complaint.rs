@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::excerpt::excerpt;
 
-/// The keys of messages in JSON: of Gitea, GitHub, GitLab, Discord, Matrix and others.
+/// The keys of messages in JSON: of Gitea, GitHub, GitLab, Bitbucket, Azure DevOps, Discord, Matrix and others.
 const KEYS: [&str; 4] = ["message", "error", "error_description", "errors"];
 
 /// What Gitea writes before the scopes that a token lacks.
@@ -63,7 +63,11 @@ fn shown(part: &Value) -> Option<String> {
         Value::Array(parts) if parts.iter().all(Value::is_string) => {
             Some(parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
         }
-        // Teams puts the message one level deeper.
+        // Bitbucket Data Center lists objects.
+        Value::Array(parts) if parts.iter().all(|part| part["message"].is_string()) => {
+            Some(parts.iter().filter_map(|part| part["message"].as_str()).collect::<Vec<_>>().join("; "))
+        }
+        // Teams and Bitbucket Cloud put the message one level deeper.
         Value::Object(inner) if inner.get("message").is_some_and(Value::is_string) => shown(&inner["message"]),
         other => Some(other.to_string()),
     }
@@ -83,6 +87,12 @@ fn lacks(headers: &HeaderMap, json: Option<&Value>) -> Option<String> {
     // OAuth 2.0, RFC 6750 section 3.1: GitLab lists those that are enough.
     if let (Some("insufficient_scope"), Some(scope)) = (text("error"), text("scope")) {
         return Some(format!("the scope {}", scope.split_whitespace().collect::<Vec<_>>().join(" or ")));
+    }
+    // Bitbucket Cloud: all that the request needs.
+    let required = json.and_then(|json| json["error"]["detail"]["required"].as_array());
+    let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+    if !required.is_empty() {
+        return Some(format!("the scope {}", required.join(" and ")));
     }
     // GitHub, "Permissions required for fine-grained personal access tokens" and "Scopes for OAuth apps".
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
@@ -142,6 +152,11 @@ mod tests {
         assert_eq!(read(&scopes, github).1.as_deref(), Some("the scope repo or repo:status"));
         let enough = [("x-accepted-oauth-scopes", "repo"), ("x-oauth-scopes", "read:org, repo")];
         assert_eq!(read(&enough, github).1, None);
+        // Bitbucket Cloud and Data Center
+        let cloud = r#"{"type":"error","error":{"message":"lacks","detail":{"granted":["a"],"required":["b","c"]}}}"#;
+        assert_eq!(read(&[], cloud), some("lacks", Some("the scope b and c")));
+        let server = r#"{"errors":[{"context":null,"message":"one"},{"message":"two"}]}"#;
+        assert_eq!(read(&[], server), some("one; two", None));
         // Slack, Discord, Matrix, Teams
         assert_eq!(read(&[("content-type", "text/plain")], "no_service"), some("no_service", None));
         assert_eq!(read(&[], r#"{"message":"Unknown Webhook","code":10015}"#), some("Unknown Webhook", None));

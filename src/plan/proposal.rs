@@ -23,9 +23,6 @@ use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 const BEGIN: &str = "<!-- tagalong\n";
 const END: &str = "\n-->";
 
-/// The maximum length of a text; GitHub accepts 65,536 characters, the others more.
-const LONGEST: usize = 60_000;
-
 /// The longest text that is formatted as code, in characters.
 const MAX_CODE: usize = 300;
 
@@ -64,13 +61,19 @@ pub struct MergedPullRequest {
 const KEPT: [&str; 2] = ["Tagalong-Update: ", "Tagalong-Order: "];
 
 /// Returns the text of a pull request that proposes updates, below an introduction. `compare` returns the URL of a comparison between the
-/// commits of an update's old and new image.
-pub fn text(introduction: &str, updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
+/// commits of an update's old and new image. The table is cut where the text would get longer than `longest`, the record is
+/// not.
+pub fn text(
+    introduction: &str,
+    updates: &[GatedUpdate],
+    compare: &dyn Fn(&GatedUpdate) -> Option<String>,
+    longest: usize,
+) -> String {
     let record = record(updates);
     let mut text = format!("{introduction}\n\n| image | change | file |\n| --- | --- | --- |\n");
     for (index, update) in updates.iter().enumerate() {
         let row = row(update, compare(update));
-        if text.len() + row.len() + record.len() > LONGEST {
+        if text.len() + row.len() + record.len() > longest {
             text.push_str(&format!("\n{} more are not shown.\n", updates.len() - index));
             break;
         }
@@ -175,10 +178,14 @@ pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
         return None;
     }
     let host = page.split("://").nth(1)?.split('/').next()?;
-    let below = if host.contains("gitlab") { "-/compare" } else { "compare" };
     // Parentheses would end a Markdown link.
     let page = page.replace('(', "%28").replace(')', "%29");
-    Some(format!("{page}/{below}/{from}...{to}"))
+    Some(match host {
+        "bitbucket.org" => format!("{page}/branches/compare/{to}%0D{from}"),
+        _ if page.contains("/_git/") => format!("{page}/branchCompare?baseVersion=GC{from}&targetVersion=GC{to}"),
+        host if host.contains("gitlab") => format!("{page}/-/compare/{from}...{to}"),
+        _ => format!("{page}/compare/{from}...{to}"),
+    })
 }
 
 fn record(updates: &[GatedUpdate]) -> String {
@@ -234,7 +241,7 @@ mod tests {
     fn what_is_proposed_can_be_read_again() {
         let updates = [update("apps/a b-->.yaml", "acme/app", "v2"), update("x|`.yaml", "acme/other", "v3")];
         let link = |update: &GatedUpdate| (update.to.to_string() == "v2").then(|| "https://x.example/c".to_owned());
-        let text = text(INTRODUCTION, &updates, &link);
+        let text = text(INTRODUCTION, &updates, &link, 60_000);
         assert!(
             text.contains("| `docker.io/acme/app` | [`v1 → v2`](https://x.example/c) | `apps/a b-->.yaml` |"),
             "{text}"
@@ -268,8 +275,8 @@ mod tests {
     fn long_tables_are_cut_and_the_record_is_not() {
         let updates: Vec<GatedUpdate> =
             (0..400).map(|n| update(&format!("apps/app-{n:04}/deployment.yaml"), "acme/app", "v2")).collect();
-        let text = text(INTRODUCTION, &updates, &|_| None);
-        assert!(text.len() <= LONGEST + 64, "{}", text.len());
+        let text = text(INTRODUCTION, &updates, &|_| None, 60_000);
+        assert!(text.len() <= 60_000 + 64, "{}", text.len());
         assert!(text.contains(" more are not shown."));
         assert_eq!(recorded_moves(&text).len(), 400);
     }
@@ -338,6 +345,11 @@ mod tests {
         assert_eq!(compare_address(page, "1a2b3c4", "5d6e7f8"), expected);
         let gitlab = compare_address("https://gitlab.com/a/(b)", "1a2b3c4", "5d6e7f8").expect("an address");
         assert_eq!(gitlab, "https://gitlab.com/a/%28b%29/-/compare/1a2b3c4...5d6e7f8");
+        let bitbucket = compare_address("https://bitbucket.org/a/b", "1a2b3c4", "5d6e7f8").expect("an address");
+        assert_eq!(bitbucket, "https://bitbucket.org/a/b/branches/compare/5d6e7f8%0D1a2b3c4");
+        let azure = "https://dev.azure.com/acme/shop/_git/app";
+        let compared = compare_address(azure, "1a2b3c4", "5d6e7f8").expect("an address");
+        assert_eq!(compared, format!("{azure}/branchCompare?baseVersion=GC1a2b3c4&targetVersion=GC5d6e7f8"));
         assert!(compare_address(page, "1a2b3c4", "1a2b3c4").is_none());
         assert!(compare_address(page, "v1.2.3", "5d6e7f8").is_none());
     }

@@ -18,7 +18,7 @@ const MAX_IMAGES: usize = 1_000;
 /// The body is not as documented by the sender.
 pub fn updated_images(kind: Kind, body: &[u8]) -> Result<BTreeSet<Target>, serde_json::Error> {
     let found: Vec<Option<Target>> = match kind {
-        Kind::Distribution => serde_json::from_slice::<Notifications>(body)?.images(),
+        Kind::Distribution => serde_json::from_slice::<DistributionEvent>(body)?.images(),
         Kind::Gitea => vec![serde_json::from_slice::<GiteaPackage>(body)?.images()],
         Kind::Harbor => serde_json::from_slice::<HarborEvent>(body)?.images(),
         Kind::DockerHub => vec![serde_json::from_slice::<HubPush>(body)?.images()],
@@ -40,6 +40,24 @@ fn named(host: Option<String>, path: &str) -> Option<Target> {
     (!path.is_empty()).then(|| Target { host, path: path.to_ascii_lowercase(), with_below: false })
 }
 
+/// Notifications of the distribution registry. Azure Container Registry sends them one by one, without an envelope (its
+/// documentation, "Azure Container Registry webhook reference").
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DistributionEvent {
+    Many(Notifications),
+    One(Notification),
+}
+
+impl DistributionEvent {
+    fn images(self) -> Vec<Option<Target>> {
+        match self {
+            DistributionEvent::Many(notifications) => notifications.images(),
+            DistributionEvent::One(notification) => Notifications { events: vec![notification] }.images(),
+        }
+    }
+}
+
 /// Notifications of the distribution registry (its documentation, "Notifications", envelope of events).
 #[derive(Deserialize)]
 struct Notifications {
@@ -49,11 +67,13 @@ struct Notifications {
 #[derive(Deserialize)]
 struct Notification {
     action: String,
+    /// Missing in the events with which Azure tests a webhook.
+    #[serde(default)]
     target: NotifiedTarget,
     request: Option<NotifiedRequest>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct NotifiedTarget {
     #[serde(default)]
     repository: String,
@@ -280,6 +300,21 @@ mod tests {
         assert_eq!(images_of(Kind::Distribution, &events), ["192.168.100.227:5000/org/app"]);
         // Our own pulls must not wake us.
         assert!(images_of(Kind::Distribution, &json!({ "events": [event("pull", manifest)] })).is_empty());
+    }
+
+    #[test]
+    fn azure_container_registry_sends_one_notification_at_a_time() {
+        // The examples of its documentation.
+        let event = |action: &str| {
+            json!({ "id": "cb8c3971-9adc-488b-xxxx-43cbb4974ff5", "timestamp": "2017-11-17T16:52:01.343145347Z",
+                "action": action, "target": { "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                    "size": 524, "digest": "sha256:xxxx", "length": 524, "repository": "hello-world", "tag": "v1" },
+                "request": { "id": "3cbb6949", "host": "myregistry.azurecr.io", "method": "PUT", "useragent": "docker" } })
+        };
+        assert_eq!(images_of(Kind::Distribution, &event("push")), ["myregistry.azurecr.io/hello-world"]);
+        assert!(images_of(Kind::Distribution, &event("delete")).is_empty());
+        let ping = json!({ "id": "x", "timestamp": "2017-11-17T16:52:01Z", "action": "ping" });
+        assert!(images_of(Kind::Distribution, &ping).is_empty());
     }
 
     #[test]

@@ -9,7 +9,14 @@ use crate::identity::token_source::TokenSource;
 use crate::repo;
 
 /// The products, by name.
-pub const PRODUCTS: [(&str, Kind); 3] = [("gitea", Kind::Gitea), ("github", Kind::GitHub), ("gitlab", Kind::GitLab)];
+pub const PRODUCTS: [(&str, Kind); 6] = [
+    ("gitea", Kind::Gitea),
+    ("github", Kind::GitHub),
+    ("gitlab", Kind::GitLab),
+    ("bitbucket", Kind::Bitbucket),
+    ("bitbucket-datacenter", Kind::BitbucketDataCenter),
+    ("azure-devops", Kind::AzureDevOps),
+];
 
 /// How a forge is reached, as far as it can be read without knowing the repository.
 #[derive(Debug)]
@@ -46,7 +53,7 @@ pub fn token_file(section: &mut Section<'_>, has_identity: bool) -> Option<Optio
 fn is_known(issuer: &Issuer, kind: Kind) -> bool {
     match issuer {
         Issuer::GitHubApp(_) => kind == Kind::GitHub,
-        Issuer::AzureDevOps(_) => false,
+        Issuer::AzureDevOps(_) => kind == Kind::AzureDevOps,
     }
 }
 

@@ -39,6 +39,10 @@ impl PullRequest {
         if repo.push_branch.is_none() {
             return Ok(None);
         }
-        Ok(Some(Config { labels: self.labels, ..self.access.settle(repo, issuer)? }))
+        let config = self.access.settle(repo, issuer)?;
+        if !self.labels.is_empty() && !config.kind.has_labels() {
+            return Err(UnknownForge::Labels);
+        }
+        Ok(Some(Config { labels: self.labels, ..config }))
     }
 }

@@ -47,7 +47,7 @@ pub async fn announce(
         return Ok(Vec::new());
     }
     let compare = compare_links(&services.registry, updates, &decision.inputs.config.policies).await;
-    let text = proposal::text(proposal::INTRODUCTION, updates, &compare);
+    let text = proposal::text(proposal::INTRODUCTION, updates, &compare, forge.longest_text());
     let draft = Draft { title: title.title(updates), text };
     let done = match &pull_requests.open {
         Some(open) => forge.update(open.number, &draft).await.map(|()| open.url.clone()),

@@ -125,7 +125,8 @@ impl StageProposal<'_> {
         }
         let links = compare_links(&services.registry, updates, &self.decision.inputs.config.policies).await;
         let introduction = introduction(stage, approval, &promotions(updates));
-        let draft = Draft { title: self.title.title(updates), text: proposal::text(&introduction, updates, &links) };
+        let text = proposal::text(&introduction, updates, &links, forge.longest_text());
+        let draft = Draft { title: self.title.title(updates), text };
         let url = match &found.all.open {
             Some(open) => forge.update(open.number, &draft).await.map(|()| open.url.clone()),
             None => forge.open(&draft).await.map(|opened| opened.url),

@@ -85,3 +85,30 @@ fn a_federated_token_gets_a_bearer_token_for_git() {
     let both = tagalong::run(stage.home(), &["sync", "--config", &both.display().to_string()]).fails_with(2);
     assert!(both.stderr.contains("replace `https.tokenFile`"), "{both:#?}");
 }
+
+#[test]
+fn the_same_token_is_for_pull_requests() {
+    let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
+    stage.registry.push("org/app", "aaaaaa1", "2026-04-01T10:00:00Z");
+    git(&stage.origin.path, &["config", "http.receivepack", "true"]);
+    let project = stage.home().join("acme/shop/_git");
+    fs::create_dir_all(&project).expect("a folder");
+    std::os::unix::fs::symlink(&stage.origin.path, project.join("infra")).expect("a link");
+    let http = Arc::new(HttpGit::start(stage.home(), Some("nobody has this")));
+    let entra = entra(&http, Arc::default());
+    let federated = stage.home().join("federated");
+    fs::write(&federated, FEDERATED).expect("written");
+    let api = Scripted::start(|_| scripted::json(200, json!({ "count": 0, "value": [] }), &[]));
+    let lines = format!(
+        "  provider: azure\n  pushBranch: proposals\n  pullRequest: {{ forge: azure-devops, url: 'http://{}/acme' }}\n",
+        api.host()
+    );
+    let config = config(&stage, &http, &lines);
+    let text = fs::read_to_string(&config).expect("there");
+    fs::write(&config, text.replace("/infra.git", "/acme/shop/_git/infra")).expect("written");
+    let checked = run(stage.home(), &["check", "--output", "json"], &config, &entra, &federated);
+    assert!(checked.stdout.contains("lists the pull requests of shop/infra; access as the workload"), "{checked:#?}");
+    let asked = api.asked();
+    let bearer = Some("Bearer eyJ.access-sesame.x");
+    assert!(!asked.is_empty() && asked.iter().all(|asked| asked.authorization.as_deref() == bearer), "{asked:#?}");
+}

@@ -76,7 +76,7 @@ enum Sender {
     Receiver,
 }
 
-const SENDERS: [Sender; 12] = [
+const SENDERS: [Sender; 16] = [
     Sender::Registry,
     Sender::TokenServer,
     Sender::RefreshToken,
@@ -84,9 +84,13 @@ const SENDERS: [Sender; 12] = [
     Sender::ForgeRead(Kind::Gitea),
     Sender::ForgeRead(Kind::GitHub),
     Sender::ForgeRead(Kind::GitLab),
+    Sender::ForgeRead(Kind::Bitbucket),
+    Sender::ForgeRead(Kind::BitbucketDataCenter),
+    Sender::ForgeRead(Kind::AzureDevOps),
     Sender::ForgeWrite(Kind::Gitea),
     Sender::ForgeWrite(Kind::GitHub),
     Sender::ForgeWrite(Kind::GitLab),
+    Sender::ForgeWrite(Kind::AzureDevOps),
     Sender::Webhook,
     Sender::Receiver,
 ];
@@ -142,6 +146,8 @@ fn good(sender: Sender) -> Answer {
     let body = match sender {
         Sender::Registry => json!({ "tags": ["a"] }),
         Sender::TokenServer | Sender::RefreshToken => json!({ "token": BEARER }),
+        Sender::ForgeRead(Kind::Bitbucket | Kind::BitbucketDataCenter) => json!({ "values": [], "isLastPage": true }),
+        Sender::ForgeRead(Kind::AzureDevOps) => json!({ "value": [], "count": 0 }),
         Sender::RegistryApi | Sender::ForgeRead(_) => json!([]),
         Sender::ForgeWrite(_) | Sender::Webhook | Sender::Receiver => json!({}),
     };

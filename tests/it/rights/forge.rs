@@ -36,7 +36,8 @@ fn answer(kind: Kind, may_push: bool, refusal: Option<&Refusal>, asked: &Asked) 
     }
     match (kind, asked.method.as_str()) {
         (_, "POST") if is_meaningless(asked) => {
-            scripted::json(if kind == Kind::GitLab { 400 } else { 422 }, json!({ "message": "invalid" }), &[])
+            let status = if matches!(kind, Kind::Gitea | Kind::GitHub) { 422 } else { 400 };
+            scripted::json(status, json!({ "message": "invalid" }), &[])
         }
         (Kind::GitLab, "GET") if path.ends_with("infra") => {
             let level = if may_push { 30 } else { 20 };
@@ -45,7 +46,8 @@ fn answer(kind: Kind, may_push: bool, refusal: Option<&Refusal>, asked: &Asked) 
         (_, "GET") if path.ends_with("infra") => {
             scripted::json(200, json!({ "permissions": { "pull": true, "push": may_push } }), &[])
         }
-        (_, "GET") => scripted::json(200, json!([]), &[]),
+        (Kind::Gitea | Kind::GitHub | Kind::GitLab, "GET") => scripted::json(200, json!([]), &[]),
+        (_, "GET") => scripted::json(200, json!({ "value": [], "values": [], "isLastPage": true }), &[]),
         _ => scripted::json(500, json!({ "message": "not expected" }), &[]),
     }
 }
@@ -69,10 +71,11 @@ impl Scene {
         let token = stage.home().join("token");
         fs::write(&token, TOKEN).expect("written");
         let lines = format!(
-            "pushBranch: tagalong/updates\npullRequest: {{ forge: {}, url: 'http://{}', tokenFile: {}, labels: [bot] }}\n",
+            "pushBranch: tagalong/updates\npullRequest: {{ forge: {}, url: 'http://{}', tokenFile: {}, labels: [{}] }}\n",
             kind.name(),
             forge.host(),
-            token.display()
+            token.display(),
+            if kind.has_labels() { "bot" } else { "" }
         );
         let config = stage.config_with("proposals.yaml", &lines).display().to_string();
         Scene { stage, forge, config }
@@ -136,6 +139,45 @@ fn a_token_without_the_right_is_refused_in_the_words_of_each_forge() {
             "insufficient_scope: Too weak.",
             "the scope api",
         ),
+        // Bitbucket Cloud names what the request needs.
+        (
+            Kind::Bitbucket,
+            Refusal {
+                to: "/pullrequests",
+                status: 403,
+                headers: &[],
+                body: json!({ "type": "error", "error": {
+                    "message": "Your credentials lack one or more required privilege scopes.",
+                    "detail": { "granted": ["repository"], "required": ["pullrequest:write"] },
+                } }),
+            },
+            "Your credentials lack one or more required privilege scopes.",
+            "the scope pullrequest:write",
+        ),
+        (
+            Kind::DataCenter,
+            Refusal {
+                to: "/pull-requests",
+                status: 401,
+                headers: &[],
+                body: json!({ "errors": [{ "context": null, "message": "You are not permitted to access this resource",
+                    "exceptionName": "com.atlassian.bitbucket.AuthorisationException" }] }),
+            },
+            "You are not permitted to access this resource",
+            "the token must be allowed to read the repository",
+        ),
+        (
+            Kind::AzureDevOps,
+            Refusal {
+                to: "/pullrequests",
+                status: 403,
+                headers: &[],
+                body: json!({ "$id": "1", "message": "TF401027: You need the Git 'PullRequestContribute' permission.",
+                    "typeKey": "GitNeedsPermissionException", "errorCode": 0, "eventId": 3000 }),
+            },
+            "TF401027: You need the Git 'PullRequestContribute' permission.",
+            "the token must be allowed to read the repository",
+        ),
     ];
     for (kind, refusal, words, scope) in cases {
         let scene = Scene::new(kind, forge(kind, true, Some(refusal)));
@@ -149,7 +191,8 @@ fn a_token_without_the_right_is_refused_in_the_words_of_each_forge() {
 
 #[test]
 fn a_user_who_may_not_push_may_not_propose() {
-    for kind in KINDS {
+    // The other products do not tell.
+    for kind in [Kind::Gitea, Kind::GitHub, Kind::GitLab] {
         let scene = Scene::new(kind, forge(kind, false, None));
         let (ok, detail, help) = scene.right();
         assert!(

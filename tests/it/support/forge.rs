@@ -1,12 +1,15 @@
-//! A fake forge with the documented APIs of Gitea, GitHub and GitLab, as far as pull requests go. Real ones are too
-//! large for a test.
+//! A fake forge with the documented APIs of all products, as far as pull requests go. Real ones are too large for a test, or
+//! not to be had. Those of Bitbucket and Azure DevOps are in [`super::forge_products`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
+use super::forge_products;
 use super::scripted::{Answer, Asked, Scripted};
 
 pub const TOKEN: &str = "open-sesame-forge";
@@ -19,9 +22,13 @@ pub enum Kind {
     Gitea,
     GitHub,
     GitLab,
+    Bitbucket,
+    DataCenter,
+    AzureDevOps,
 }
 
-pub const KINDS: [Kind; 3] = [Kind::Gitea, Kind::GitHub, Kind::GitLab];
+pub const KINDS: [Kind; 6] =
+    [Kind::Gitea, Kind::GitHub, Kind::GitLab, Kind::Bitbucket, Kind::DataCenter, Kind::AzureDevOps];
 
 impl Kind {
     pub fn name(self) -> &'static str {
@@ -29,6 +36,22 @@ impl Kind {
             Kind::Gitea => "gitea",
             Kind::GitHub => "github",
             Kind::GitLab => "gitlab",
+            Kind::Bitbucket => "bitbucket",
+            Kind::DataCenter => "bitbucket-datacenter",
+            Kind::AzureDevOps => "azure-devops",
+        }
+    }
+
+    pub fn has_labels(self) -> bool {
+        !matches!(self, Kind::Bitbucket | Kind::DataCenter)
+    }
+
+    /// The name of a pull request, and the end of its address.
+    pub fn shown(self, number: u64) -> (String, String) {
+        match self {
+            Kind::GitLab => (format!("merge request !{number}"), format!("/pulls/{number}")),
+            Kind::AzureDevOps => (format!("pull request !{number}"), format!("/pullrequest/{number}")),
+            _ => (format!("pull request #{number}"), format!("/pulls/{number}")),
         }
     }
 
@@ -37,6 +60,9 @@ impl Kind {
             Kind::Gitea => "/api/v1",
             Kind::GitHub => "/api/v3",
             Kind::GitLab => "/api/v4",
+            Kind::Bitbucket => "/2.0",
+            Kind::DataCenter => "/rest",
+            Kind::AzureDevOps => "",
         }
     }
 }
@@ -54,8 +80,10 @@ pub struct Pull {
     pub is_of_fork: bool,
     /// The merge commit, and the commit that it was squashed to.
     pub commits: [Option<String>; 2],
-    updated: Timestamp,
-    closed: Option<Timestamp>,
+    /// The version, which Bitbucket Data Center counts.
+    pub version: u64,
+    pub(super) updated: Timestamp,
+    pub(super) closed: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -125,6 +153,7 @@ impl Forge {
             comments: Vec::new(),
             is_of_fork,
             commits: [None, None],
+            version: 0,
             updated: long_ago,
             closed: (state != "open").then_some(long_ago),
         });
@@ -137,18 +166,34 @@ impl Forge {
     }
 }
 
+/// A request to the repository: the parts of the path below it, the parameters, and the body.
+pub(super) struct Request<'r> {
+    pub method: &'r str,
+    pub parts: &'r [&'r str],
+    pub query: &'r BTreeMap<String, String>,
+    pub body: &'r Value,
+}
+
 fn place(kind: Kind, repository: &str) -> String {
     match kind {
         Kind::Gitea | Kind::GitHub => format!("{}/repos/{repository}", kind.base()),
         Kind::GitLab => format!("{}/projects/{}", kind.base(), repository.replace('/', "%2F")),
+        Kind::Bitbucket => format!("{}/repositories/{repository}", kind.base()),
+        Kind::DataCenter => format!("{}/api/1.0/projects/{}", kind.base(), repository.replace('/', "/repos/")),
+        Kind::AzureDevOps => format!("/{}", repository.replace('/', "/_apis/git/repositories/")),
     }
 }
 
 fn is_let_in(kind: Kind, asked: &Asked) -> bool {
     match kind {
         Kind::Gitea => asked.authorization.as_deref() == Some(&format!("token {TOKEN}")),
-        Kind::GitHub => asked.authorization.as_deref() == Some(&format!("Bearer {TOKEN}")),
+        Kind::GitHub | Kind::Bitbucket | Kind::DataCenter => {
+            asked.authorization.as_deref() == Some(&format!("Bearer {TOKEN}"))
+        }
         Kind::GitLab => asked.private_token.as_deref() == Some(TOKEN),
+        Kind::AzureDevOps => {
+            asked.authorization.as_deref() == Some(&format!("Basic {}", STANDARD.encode(format!(":{TOKEN}"))))
+        }
     }
 }
 
@@ -158,13 +203,18 @@ pub fn as_github(place: &str, state: &mut State, asked: &Asked) -> Answer {
     answer(Kind::GitHub, place, state, &asked)
 }
 
-fn said(status: u16, body: Value) -> Answer {
+pub(super) fn said(status: u16, body: Value) -> Answer {
     super::scripted::json(status, body, &[])
 }
 
 fn answer(kind: Kind, place: &str, state: &mut State, asked: &Asked) -> Answer {
     if state.is_down {
         return said(503, json!({ "message": "down for maintenance" }));
+    }
+    if !is_let_in(kind, asked) && kind == Kind::AzureDevOps {
+        // Not an error, but the page for signing in.
+        let html = ("Content-Type".to_owned(), "text/html; charset=utf-8".to_owned());
+        return Some((203, vec![html], b"<html>Azure DevOps Services | Sign In</html>".to_vec()));
     }
     if !is_let_in(kind, asked) {
         return said(401, json!({ "message": "Unauthorized" }));
@@ -175,8 +225,17 @@ fn answer(kind: Kind, place: &str, state: &mut State, asked: &Asked) -> Answer {
     let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     // Each product refuses a body that can mean nothing, in the same way for all of its objects.
-    if asked.method == "POST" && body.as_object().is_none_or(|body| body.is_empty()) {
-        return said(if kind == Kind::GitLab { 400 } else { 422 }, json!({ "message": "validation failed" }));
+    let is_meaningless = body.as_object().is_none_or(|body| body.is_empty()) && parts.last() != Some(&"decline");
+    if asked.method == "POST" && is_meaningless {
+        let status = if matches!(kind, Kind::Gitea | Kind::GitHub) { 422 } else { 400 };
+        return said(status, json!({ "message": "validation failed" }));
+    }
+    let request = Request { method: &asked.method, parts: &parts, query: &query, body: &body };
+    match kind {
+        Kind::Bitbucket => return forge_products::bitbucket(state, &request, asked),
+        Kind::DataCenter => return forge_products::data_center(state, &request),
+        Kind::AzureDevOps => return forge_products::azure_devops(state, &request),
+        Kind::Gitea | Kind::GitHub | Kind::GitLab => {}
     }
     match (kind, asked.method.as_str(), parts.as_slice()) {
         (Kind::Gitea | Kind::GitHub, "GET", []) => {
@@ -245,6 +304,7 @@ fn list(kind: Kind, state: &State, query: &BTreeMap<String, String>, asked: &Ask
             let is_meant = |pull: &&Pull| pull.head == given("source_branch") && pull.base == given("target_branch");
             state.pulls.iter().filter(is_meant).collect()
         }
+        Kind::Bitbucket | Kind::DataCenter | Kind::AzureDevOps => unreachable!("it has a list of its own"),
     };
     pulls.sort_by_key(|pull| std::cmp::Reverse((pull.updated, pull.number)));
     let page: usize = given("page").parse().expect("a page");
@@ -261,7 +321,7 @@ fn list(kind: Kind, state: &State, query: &BTreeMap<String, String>, asked: &Ask
 fn open(kind: Kind, state: &mut State, body: &Value) -> Answer {
     let (head, base, words) = match kind {
         Kind::Gitea | Kind::GitHub => ("head", "base", "body"),
-        Kind::GitLab => ("source_branch", "target_branch", "description"),
+        _ => ("source_branch", "target_branch", "description"),
     };
     let is_open = |pull: &Pull| pull.state == "open" && pull.head == text(body, head) && !pull.is_of_fork;
     if state.pulls.iter().any(is_open) {
@@ -273,25 +333,37 @@ fn open(kind: Kind, state: &mut State, body: &Value) -> Answer {
             ids.map(|id| state.labels[id.as_u64().expect("an id") as usize - 1].clone()).collect()
         }
         Kind::GitHub => Vec::new(),
-        Kind::GitLab => text(body, "labels").split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect(),
+        _ => text(body, "labels").split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect(),
     };
-    let pull = Pull {
+    let [title, text, head, base] = [text(body, "title"), text(body, words), text(body, head), text(body, base)];
+    let pull = add(state, title, text, [&head, &base], labels);
+    said(201, shown(kind, pull))
+}
+
+/// Adds an open pull request.
+pub(super) fn add<'s>(
+    state: &'s mut State,
+    title: String,
+    text: String,
+    [head, base]: [&str; 2],
+    labels: Vec<String>,
+) -> &'s Pull {
+    state.pulls.push(Pull {
         number: state.pulls.len() as u64 + 1,
-        title: text(body, "title"),
-        text: text(body, words),
-        head: text(body, head),
-        base: text(body, base),
+        title,
+        text,
+        head: head.to_owned(),
+        base: base.to_owned(),
         state: "open",
         labels,
         comments: Vec::new(),
         is_of_fork: false,
         commits: [None, None],
+        version: 0,
         updated: Timestamp::now(),
         closed: None,
-    };
-    let answer = said(201, shown(kind, &pull));
-    state.pulls.push(pull);
-    answer
+    });
+    state.pulls.last().expect("one")
 }
 
 fn edit(kind: Kind, state: &mut State, number: &str, body: &Value) -> Answer {
@@ -311,17 +383,17 @@ fn edit(kind: Kind, state: &mut State, number: &str, body: &Value) -> Answer {
     said(200, shown(kind, pull))
 }
 
-fn find<'s>(state: &'s mut State, number: &str) -> &'s mut Pull {
+pub(super) fn find<'s>(state: &'s mut State, number: &str) -> &'s mut Pull {
     let number: u64 = number.parse().expect("a number");
     state.pulls.iter_mut().find(|pull| pull.number == number).expect("a pull request")
 }
 
-fn text(body: &Value, key: &str) -> String {
+pub(super) fn text(body: &Value, key: &str) -> String {
     body[key].as_str().unwrap_or_else(|| panic!("no {key} in {body}")).to_owned()
 }
 
 /// A timestamp as forges write it, in whole seconds.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).expect("a time").to_string()
 }
 
@@ -340,7 +412,7 @@ fn shown(kind: Kind, pull: &Pull) -> Value {
                 "head": tip(&pull.head, if pull.is_of_fork { 8 } else { 7 }), "base": tip(&pull.base, 7),
             })
         }
-        Kind::GitLab => json!({
+        _ => json!({
             "iid": pull.number, "web_url": url, "title": pull.title, "description": pull.text,
             "state": if pull.state == "open" { "opened" } else { pull.state },
             "updated_at": time(pull.updated), "closed_at": closed,

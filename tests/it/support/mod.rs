@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod crowd;
 pub mod disk;
 pub mod forge;
+pub mod forge_products;
 pub mod git;
 pub mod github;
 pub mod infra;

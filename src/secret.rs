@@ -116,6 +116,17 @@ impl SafeUrl {
         url::Url::parse(&format!("{scheme}://{host}/{path}")).ok()
     }
 
+    /// Returns the last two parts of the path, which are owner and name on many forges: `acme/infra`. `None` for a
+    /// repository on this machine, and for paths with fewer parts.
+    pub fn owner_and_name(&self) -> Option<String> {
+        let page = self.page()?;
+        let parts: Vec<&str> = page.path().split('/').filter(|part| !part.is_empty()).collect();
+        match parts.as_slice() {
+            [.., owner, name] => Some(format!("{owner}/{name}")),
+            _ => None,
+        }
+    }
+
     /// Returns whether the host is this machine, so that nobody can listen in on the connection.
     pub fn is_loopback(&self) -> bool {
         ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
@@ -231,6 +242,17 @@ mod tests {
         assert_eq!(url("ssh://git@127.0.0.1:2222/a.git").authority(), "127.0.0.1:2222");
         assert_eq!(url("file:///srv/x.git").local_path(), Some("/srv/x.git"));
         assert_eq!(url("https://example.com/x").local_path(), None);
+    }
+
+    #[test]
+    fn owner_and_name_are_the_end_of_the_path() {
+        let named = |text: &str| text.parse::<SafeUrl>().expect(text).owner_and_name();
+        for text in
+            ["https://x:y@github.com/acme/infra.git", "git@github.com:acme/infra", "ssh://git@h:2/x/acme/infra/"]
+        {
+            assert_eq!(named(text).as_deref(), Some("acme/infra"), "{text}");
+        }
+        assert_eq!((named("https://github.com/acme"), named("/srv/acme/infra.git")), (None, None));
     }
 
     #[test]

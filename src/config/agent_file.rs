@@ -6,7 +6,6 @@ use crate::notify::config::Channel;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::config::HostConfig;
 use crate::repo::signers::source::Trust;
-use crate::repo::source::SourceConfig;
 
 use super::diagnostics::Diagnostics;
 use super::document::Node;
@@ -14,6 +13,7 @@ use super::reader::{Environment, Section};
 use super::sections;
 use super::sections::git::GitSection;
 use super::sections::secrets::SecretsSection;
+use super::sections::sources::Source;
 
 /// The settings in a file, before flags and environment variables are applied.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct FileConfig {
     /// The section `registries`.
     pub registries: Vec<HostConfig>,
     /// The section `sources`.
-    pub sources: Vec<SourceConfig>,
+    pub sources: Vec<Source>,
     /// The sections `policies`, `fields` and `embedded`.
     pub tree_config: TreeConfig,
     /// The section `secrets`.

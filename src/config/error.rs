@@ -8,6 +8,7 @@ use crate::repo::config::Branch;
 use crate::stage::stages::StagesError;
 
 use super::diagnostics::Diagnostic;
+use super::sections::identity::Unusable;
 
 /// The products that are not recognized by their host.
 const PRODUCTS: &str = "gitea, github, gitlab, bitbucket, bitbucket-datacenter or azure-devops";
@@ -34,6 +35,12 @@ pub enum ConfigError {
     /// The repository's URL does not reveal the forge that hosts it.
     #[error("git.forge: {0}")]
     Host(UnknownForge),
+    /// The repository cannot be accessed with the identity.
+    #[error("git.{0}")]
+    GitIdentity(Unusable),
+    /// A source cannot be accessed with the identity.
+    #[error("sources: {0}")]
+    SourceIdentity(Unusable),
     /// The branch for pull requests is the branch that is read.
     #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),
@@ -67,6 +74,13 @@ impl Explain for ConfigError {
             ConfigError::Forge(UnknownForge::Kind) => Some(format!("set git.pullRequest.forge to {PRODUCTS}")),
             ConfigError::Host(UnknownForge::Kind) => Some(format!("set git.forge.kind to {PRODUCTS}")),
             ConfigError::Forge(UnknownForge::Labels) => Some("remove git.pullRequest.labels".to_owned()),
+            ConfigError::Forge(UnknownForge::NoToken) => Some("set git.pullRequest.tokenFile".to_owned()),
+            ConfigError::Host(UnknownForge::NoToken) => Some("set git.forge.tokenFile".to_owned()),
+            ConfigError::GitIdentity(Unusable::Url(_)) | ConfigError::SourceIdentity(Unusable::Url(_)) => {
+                Some("use the URL of a repository on GitHub, such as https://github.com/acme/infra.git".to_owned())
+            }
+            ConfigError::GitIdentity(Unusable::Environment(error))
+            | ConfigError::SourceIdentity(Unusable::Environment(error)) => error.help(),
             ConfigError::Flag { .. } | ConfigError::Forge(_) | ConfigError::Host(_) => None,
         }
     }

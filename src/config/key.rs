@@ -18,6 +18,8 @@ pub enum Kind {
     Sections,
     /// A string.
     Text,
+    /// A string or a number.
+    TextOrNumber,
     /// A list of strings.
     Texts,
     /// A string or a mapping.

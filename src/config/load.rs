@@ -10,7 +10,8 @@ use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
 use crate::forge::config::UnknownForge;
-use crate::identity;
+use crate::identity::environment::Environment as Variables;
+use crate::identity::issuer::Issuer;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -33,6 +34,7 @@ use super::overrides::Overrides;
 use super::reader::Environment;
 use super::repository_file::{FileHash, TreeConfigReader, hash};
 use super::sections::git::GitSection;
+use super::sections::identity::{IdentityKeys, Unusable, with_identity};
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -100,20 +102,32 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
-        let (pull_request, host) = (git.pull_request.take(), git.forge.take());
-        let repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let (pull_request, host, identity) = (git.pull_request.take(), git.forge.take(), git.identity.take());
+        let mut repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let variables = Variables::read(environment);
+        let issuer = match (&mut repo, identity) {
+            (Some(repo), Some(identity)) => match use_identity(repo, identity, &variables) {
+                // A clone of the repository can be looked at without its forge.
+                Err(Unusable::Url(UnknownForge::Local)) => None,
+                settled => Some(settled.map_err(ConfigError::GitIdentity)?),
+            },
+            _ => None,
+        };
         let forge = match (&repo, pull_request) {
-            (Some(repo), Some(section)) => section.settle(repo)?,
+            (Some(repo), Some(section)) => section.settle(repo, issuer.as_ref())?,
             _ => None,
         };
         let host = match (&repo, host) {
-            (Some(repo), Some(access)) => match access.settle(repo) {
+            (Some(repo), Some(access)) => match access.settle(repo, issuer.as_ref()) {
                 // A clone of the repository can be looked at without its forge.
                 Err(UnknownForge::Local) => None,
                 settled => Some(settled.map_err(ConfigError::Host)?),
             },
             _ => forge.clone(),
         };
+        let sources =
+            sources.into_iter().map(|source| source.settle(timeout, &variables).map_err(ConfigError::SourceIdentity));
+        let sources = sources.collect::<Result<Vec<SourceConfig>, ConfigError>>()?;
         let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
         let age_key_files = [secrets.age_key_files, overrides.age_key_files.clone()].concat();
@@ -134,7 +148,7 @@ impl Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
                 cache_dir,
-                environment: identity::environment::Environment::read(environment),
+                environment: variables,
                 ..Default::default()
             },
             secrets: Secrets {
@@ -203,6 +217,17 @@ fn repository(
     Ok(Some(repo))
 }
 
+/// Makes the repository use an identity, unless a flag names a token.
+fn use_identity(
+    repo: &mut repo::config::Config,
+    identity: IdentityKeys,
+    variables: &Variables,
+) -> Result<Issuer, Unusable> {
+    let issuer = identity.settle(&repo.url, &repo.https, repo.timeout, variables)?;
+    repo.https = with_identity(std::mem::take(&mut repo.https), Some(&issuer));
+    Ok(issuer)
+}
+
 /// Returns how commits are signed: with the key of the flag, else the configured one.
 fn signing(configured: Option<Signing>, overrides: &Overrides) -> Option<Signing> {
     let by_flag = |file: &PathBuf| Signing { key: SigningKeyFile::Ssh(file.clone()), passphrase_file: None };
@@ -269,6 +294,7 @@ fn default_branch() -> Result<Branch, ConfigError> {
 mod tests {
     use crate::fault::Explain;
     use crate::forge::config::Kind;
+    use crate::identity::token_source::TokenSource;
 
     use super::*;
 
@@ -418,8 +444,8 @@ agent:
         let config = git(remote, own);
         let host = config.host.expect("a forge");
         assert_eq!(
-            (host.kind, host.api.host(), host.token_file.as_path()),
-            (Kind::Gitea, "api.example.com", Path::new("/own"))
+            (host.kind, host.api.host(), host.token),
+            (Kind::Gitea, "api.example.com", TokenSource::File(PathBuf::from("/own")))
         );
         assert!(config.forge.is_none(), "nothing is proposed");
         let request = "pushBranch: bot/updates, pullRequest: { forge: gitlab, tokenFile: /t }";

@@ -187,6 +187,16 @@ impl<'m> Section<'m> {
         self.interpret(key, &node, parse)
     }
 
+    /// Takes a string or a number, as text that a function parses.
+    pub fn text_or_number<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.record(key, Kind::TextOrNumber);
+        let node = self.take(key)?;
+        match &node.value {
+            Value::Number(text) => self.checked(key, &node, parse(text)),
+            _ => self.interpret(key, &node, parse),
+        }
+    }
+
     /// Takes one of several words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
         self.record(key, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));

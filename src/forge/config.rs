@@ -1,11 +1,11 @@
 //! The settings of a forge.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
 
+use crate::identity::token_source::TokenSource;
 use crate::secret::SafeUrl;
 
 use super::address;
@@ -23,8 +23,8 @@ pub struct Config {
     pub head: String,
     /// The branch that they are to be merged into.
     pub base: String,
-    /// The file that holds the token; read for each request.
-    pub token_file: PathBuf,
+    /// Where the token comes from; asked for each request.
+    pub token: TokenSource,
     /// The labels of new pull requests.
     pub labels: Vec<String>,
     /// The timeout of a request.
@@ -57,6 +57,9 @@ pub enum UnknownForge {
     /// The repository is local.
     #[error("git.url is a local path, not a repository on a forge")]
     Local,
+    /// There is no token for the forge.
+    #[error("tokenFile is required: the identity under `git` is not known to this kind of forge")]
+    NoToken,
     /// The path does not name a repository of a forge.
     #[error("the path of git.url does not name a repository in the way that the forge requires")]
     Path,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::fault::{Explain, Fault};
 use crate::http::complaint::Complaint;
 use crate::http::redirect::RedirectError;
+use crate::identity::issuer_error::IssuerError;
+use crate::identity::token_source::TokenSource;
 
 /// A failed request to a forge.
 #[derive(Debug, thiserror::Error)]
@@ -16,14 +18,17 @@ pub enum ForgeError {
     #[error("cannot read the token in {}", file.display())]
     TokenFile { file: PathBuf, source: io::Error },
     /// The token was rejected, or lacks a permission.
-    #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
-    Denied { host: String, file: PathBuf, status: u16, what: String, complaint: Box<Complaint> },
+    #[error("{host} rejected {token} ({status}) for {what}{}", Complaint::appended(complaint.message.as_ref()))]
+    Denied { host: String, token: TokenSource, status: u16, what: String, complaint: Box<Complaint> },
     /// The user of the token may not push to the repository.
-    #[error("the user of the token from {} may not push to {repository} on {host}", file.display())]
-    Reader { host: String, repository: String, file: PathBuf },
+    #[error("the user of {token} may not push to {repository} on {host}")]
+    Reader { host: String, repository: String, token: TokenSource },
     /// The repository, or something in it, does not exist, or the token may not see it.
-    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
-    NotFound { host: String, repository: String, file: PathBuf, what: String, complaint: Box<Complaint> },
+    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to {token}{}", Complaint::appended(complaint.message.as_ref()))]
+    NotFound { host: String, repository: String, token: TokenSource, what: String, complaint: Box<Complaint> },
+    /// No access token was issued for us.
+    #[error(transparent)]
+    Identity(#[from] IssuerError),
     /// The connection failed.
     #[error("cannot reach the forge {host}: {reason}")]
     Unreachable { host: String, reason: String },
@@ -47,6 +52,7 @@ pub enum ForgeError {
 impl Explain for ForgeError {
     fn fault(&self) -> Fault {
         match self {
+            ForgeError::Identity(error) => error.fault(),
             ForgeError::TokenFile { .. } => Fault::BadInput,
             ForgeError::Denied { .. } | ForgeError::Reader { .. } | ForgeError::NotFound { .. } => Fault::Denied,
             ForgeError::Unreachable { .. }
@@ -59,9 +65,15 @@ impl Explain for ForgeError {
     }
 
     fn help(&self) -> Option<String> {
+        if let ForgeError::Identity(error) = self {
+            return error.help();
+        }
         Some(match (self, self.lacks()) {
             (ForgeError::NotFound { .. }, Some(lacks)) => {
                 format!("check the path of git.url and the URL of the forge; the token needs {lacks}")
+            }
+            (ForgeError::Denied { token: TokenSource::Issuer(issuer), .. }, Some(lacks)) => {
+                format!("give {issuer} {lacks}")
             }
             (_, Some(lacks)) => {
                 format!("give the token in git.pullRequest.tokenFile (or git.forge.tokenFile) {lacks}")
@@ -88,6 +100,9 @@ impl ForgeError {
             ForgeError::Reader { .. } => {
                 "give the user write access to the repository (GitLab: at least the role Developer)".to_owned()
             }
+            ForgeError::Denied { token: TokenSource::Issuer(_), .. } => {
+                "check that the forge is the one that knows the identity under `git`".to_owned()
+            }
             ForgeError::Denied { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \
                  repository and to write its pull requests, issues and labels; for stages, also to read commit \
@@ -100,7 +115,7 @@ impl ForgeError {
             ForgeError::Unreachable { .. } | ForgeError::TimedOut { .. } => {
                 "check git.pullRequest.url (or git.forge.url), the network, and that the forge is running".to_owned()
             }
-            ForgeError::Unavailable { .. } => "the next cycle retries".to_owned(),
+            ForgeError::Identity(_) | ForgeError::Unavailable { .. } => "the next cycle retries".to_owned(),
             ForgeError::Refused { .. } => "check the pull requests of the repository".to_owned(),
             ForgeError::Redirected { problem, .. } => {
                 format!("if that is where the forge's API is now, set git.pullRequest.url to it ({}/…)", problem.to)

@@ -12,6 +12,7 @@
 //! - `statuses`: reads and sets statuses
 //! - `merge`: merges a pull request
 //! - `pages`: lists, page by page
+//! - `scopes`: what a request needs an access token for
 //! - `transport`: requests and responses
 //! - `lookup`: reads a pull request
 //! - `gitea`, `github`, `gitlab`, `bitbucket`, `datacenter`, `azure`: the API of each forge
@@ -39,5 +40,6 @@ mod pulls;
 pub mod review;
 mod reviews;
 pub mod rights;
+mod scopes;
 mod statuses;
 mod transport;

@@ -70,7 +70,7 @@ pub async fn try_pull_requests(forge: &Transport) -> Result<(), ForgeError> {
         return Err(ForgeError::Reader {
             host: config.api.host().to_owned(),
             repository: config.repository.clone(),
-            file: config.token_file.clone(),
+            token: config.token.clone(),
         });
     }
     try_right(forge, Right::OpenPullRequests).await?;

@@ -11,10 +11,13 @@ use crate::http;
 use crate::http::client::{self, Authorities, Client, SendError};
 use crate::http::complaint::Complaint;
 use crate::http::excerpt::excerpt;
+use crate::identity::scope::Scope;
+use crate::identity::token_source::TokenSource;
 use crate::secret::Secret;
 
 use super::config::{Config, Kind};
 use super::error::ForgeError;
+use super::scopes;
 
 /// The largest body that is read, in bytes.
 const LIMIT: usize = 16 << 20;
@@ -89,7 +92,7 @@ impl Transport {
     pub async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<Response<T>, ForgeError> {
         let config = &self.config;
         let host = || config.api.host().to_owned();
-        let path = request.target.split('?').next().unwrap_or_default();
+        let path = request.target.split('?').next().unwrap_or_default().to_owned();
         let what = format!("{} {path}", request.method);
         let failed = |error: SendError| failure(config, &what, error);
         let url = config.api.join(&request.target).map_err(|error| ForgeError::InvalidResponse {
@@ -97,20 +100,27 @@ impl Transport {
             what: what.clone(),
             reason: error.to_string(),
         })?;
+        let scope = scopes::of(&request.method, &path);
         let mut sent = client::Request::new(request.method, url);
-        authenticate(config, &mut sent)?;
+        authenticate(config, &mut sent, &self.token(scope).await?)?;
         if let Some(body) = &request.body {
             sent.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             sent.body = Some(body.to_string().into_bytes());
         }
-        let response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
+        let mut response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
+        if self.is_refused(response.status)
+            && !response.has_left
+            && let Some(issuer) = config.token.issuer()
+            && issuer.refused(&config.repository, scope).await
+        {
+            authenticate(config, &mut sent, &self.token(scope).await?)?;
+            response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
+        }
         if let Some(problem) = response.wants_credentials_elsewhere() {
             return Err(failed(problem.into()));
         }
         let client::Response { status, headers, body, .. } = response;
-        // Azure DevOps answers with its page for signing in, which is not an error, if it does not know a token.
-        let is_sign_in = config.kind == Kind::AzureDevOps && status == StatusCode::NON_AUTHORITATIVE_INFORMATION;
-        let status = if is_sign_in { StatusCode::UNAUTHORIZED } else { status };
+        let status = if self.is_refused(status) { StatusCode::UNAUTHORIZED } else { status };
         if !status.is_success() {
             let complaint = Complaint::read(&headers, body.get(..ERROR_LIMIT).unwrap_or(&body));
             return Err(refusal(config, status, &headers, hide(complaint, &sent.secrets), what));
@@ -127,6 +137,27 @@ impl Transport {
     }
 }
 
+impl Transport {
+    /// Returns whether a status says that the token is not valid. Azure DevOps answers with its page for signing in, which is
+    /// not an error, if it does not know a token.
+    fn is_refused(&self, status: StatusCode) -> bool {
+        let is_sign_in = self.config.kind == Kind::AzureDevOps && status == StatusCode::NON_AUTHORITATIVE_INFORMATION;
+        status == StatusCode::UNAUTHORIZED || is_sign_in
+    }
+
+    /// The token for a request. A file is read on each call, so that it can be rotated.
+    async fn token(&self, scope: Scope) -> Result<Secret<String>, ForgeError> {
+        match &self.config.token {
+            TokenSource::File(file) => {
+                let unreadable = |source| ForgeError::TokenFile { file: file.clone(), source };
+                let text = Secret::new(std::fs::read_to_string(file).map_err(unreadable)?);
+                Ok(Secret::new(text.expose().trim().to_owned()))
+            }
+            TokenSource::Issuer(issuer) => Ok(issuer.token(&self.config.repository, scope).await?),
+        }
+    }
+}
+
 /// The error for a request that got no usable response.
 fn failure(config: &Config, what: &str, error: SendError) -> ForgeError {
     let (host, what) = (config.api.host().to_owned(), what.to_owned());
@@ -140,12 +171,9 @@ fn failure(config: &Config, what: &str, error: SendError) -> ForgeError {
     }
 }
 
-/// Authenticates a request to each product. The token's file is read on each call, so that it can be rotated.
-fn authenticate(config: &Config, request: &mut client::Request) -> Result<(), ForgeError> {
-    let file = &config.token_file;
-    let unreadable = |source| ForgeError::TokenFile { file: file.clone(), source };
-    let text = Secret::new(std::fs::read_to_string(file).map_err(unreadable)?);
-    let token = text.expose().trim();
+/// Authenticates a request to each product.
+fn authenticate(config: &Config, request: &mut client::Request, token: &Secret<String>) -> Result<(), ForgeError> {
+    let (token, is_issued) = (token.expose(), config.token.issuer().is_some());
     let (name, value, accept) = match config.kind {
         // Gitea, "API Usage", Authentication.
         Kind::Gitea => (AUTHORIZATION, format!("token {token}"), "application/json"),
@@ -158,13 +186,23 @@ fn authenticate(config: &Config, request: &mut client::Request) -> Result<(), Fo
         // Bitbucket Data Center, "HTTP access tokens".
         Kind::Bitbucket | Kind::BitbucketDataCenter => (AUTHORIZATION, format!("Bearer {token}"), "application/json"),
         // Azure DevOps, "Authenticate with Microsoft Entra" and "Use personal access tokens".
-        Kind::AzureDevOps if is_jwt(token) => (AUTHORIZATION, format!("Bearer {token}"), "application/json"),
+        Kind::AzureDevOps if is_issued || is_jwt(token) => {
+            (AUTHORIZATION, format!("Bearer {token}"), "application/json")
+        }
         Kind::AzureDevOps => (AUTHORIZATION, basic(&format!(":{token}")), "application/json"),
     };
     let value = Secret::new(value);
     let not_a_header =
         || std::io::Error::new(std::io::ErrorKind::InvalidData, "it must hold a single line of plain text");
-    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unreadable(not_a_header()))?;
+    let unusable = |_| match &config.token {
+        TokenSource::File(file) => ForgeError::TokenFile { file: file.clone(), source: not_a_header() },
+        TokenSource::Issuer(_) => ForgeError::InvalidResponse {
+            host: config.api.host().to_owned(),
+            what: "the request for an access token".to_owned(),
+            reason: not_a_header().to_string(),
+        },
+    };
+    let mut value = HeaderValue::from_str(value.expose()).map_err(unusable)?;
     value.set_sensitive(true);
     request.secrets.insert(name, value);
     request.headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -200,7 +238,7 @@ fn hide(complaint: Complaint, headers: &HeaderMap) -> Complaint {
 }
 
 fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: Complaint, what: String) -> ForgeError {
-    let (host, file) = (config.api.host().to_owned(), config.token_file.clone());
+    let (host, token) = (config.api.host().to_owned(), config.token.clone());
     let wait = http::wait::retry_after(headers);
     let unavailable =
         |host, what, message| ForgeError::Unavailable { host, status: status.as_u16(), what, message, wait };
@@ -210,12 +248,12 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: 
         StatusCode::FORBIDDEN if is_spent || wait.is_some() => unavailable(host, what, complaint.message),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => unavailable(host, what, complaint.message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            ForgeError::Denied { host, file, status: status.as_u16(), what, complaint: Box::new(complaint) }
+            ForgeError::Denied { host, token, status: status.as_u16(), what, complaint: Box::new(complaint) }
         }
         StatusCode::NOT_FOUND => ForgeError::NotFound {
             host,
             repository: config.repository.clone(),
-            file,
+            token,
             what,
             complaint: Box::new(complaint),
         },

@@ -4,14 +4,39 @@ use url::Url;
 
 use crate::forge::commit_status::{CheckState, NewStatus};
 
-use super::config::Forge;
+use crate::identity::scope::Scope;
+use crate::secret::Secret;
+
+use super::config::{Forge, StatusToken};
 use super::error::NotifyError;
 use super::event::{Event, Kind};
 use super::request::Request;
 
-/// The request that sets the status of an event's commit; `None` if the event is not about a commit. The outcome in the
-/// cluster replaces the status of the push.
-pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Request>, NotifyError> {
+/// The request that sets the status of an event's commit, with a token; `None` if the event is not about a commit.
+pub(super) async fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Request>, NotifyError> {
+    match unauthorized(forge, events)? {
+        Some(request) => Ok(Some(request.authorized(scheme, &token(forge).await?))),
+        None => Ok(None),
+    }
+}
+
+async fn token(forge: &Forge) -> Result<Secret<String>, NotifyError> {
+    match &forge.token {
+        StatusToken::Stored(source) => source.read(),
+        StatusToken::Issued(issuer) => Ok(issuer.token(&forge.repository, Scope::WriteStatuses).await?),
+    }
+}
+
+/// Forgets the token, because the forge has refused it. Returns whether there may be another.
+pub(super) async fn forget_token(forge: &Forge) -> bool {
+    match &forge.token {
+        StatusToken::Stored(_) => false,
+        StatusToken::Issued(issuer) => issuer.refused(&forge.repository, Scope::WriteStatuses).await,
+    }
+}
+
+/// The request without a token. The outcome in the cluster replaces the status of the push.
+fn unauthorized(forge: &Forge, events: &[Event]) -> Result<Option<Request>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
     let state = match event.kind {
         Kind::Updated | Kind::Reconciled => CheckState::Success,
@@ -29,13 +54,12 @@ pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<O
     let (context, description) = (forge.context.clone(), event.title.clone());
     let status = NewStatus { context, state, description, url: page.or_else(|| event.url.clone()) };
     let body = status.body();
-    Ok(Some(Request::json(url, &body).authorized(scheme, &forge.token.read()?)))
+    Ok(Some(Request::json(url, &body)))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::notify::secret_source::SecretSource;
-    use crate::secret::Secret;
 
     use super::*;
 
@@ -45,10 +69,10 @@ mod tests {
             api: Url::parse("https://git.example.com/api/v1").expect("a URL"),
             pages: None,
             repository: "org/infra".to_owned(),
-            token: SecretSource::Value(Secret::new("t0ken".to_owned())),
+            token: StatusToken::Stored(SecretSource::Value(Secret::new("t0ken".to_owned()))),
             context: "tagalong".to_owned(),
         };
-        let sent = |kind| request(&forge, "token", &[Event::example(kind)]).expect("no error");
+        let sent = |kind| unauthorized(&forge, &[Event::example(kind)]).expect("no error");
         let marked = sent(Kind::Updated).expect("a request");
         let id = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(marked.url.path(), format!("/api/v1/repos/org/infra/statuses/{id}"));
@@ -58,7 +82,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<serde_json::Value>(&failed).expect("JSON")["state"], "failure");
         assert!(sent(Kind::Blocked).is_none());
         let without = Event { commit: None, ..Event::example(Kind::Updated) };
-        assert!(request(&forge, "token", &[without]).expect("no error").is_none());
+        assert!(unauthorized(&forge, &[without]).expect("no error").is_none());
     }
 
     #[test]
@@ -68,12 +92,12 @@ mod tests {
                 api: Url::parse("https://git.example.com/gitea/api/v1").expect("a URL"),
                 pages: pages.map(|pages| Url::parse(pages).expect("a URL")),
                 repository: "org/infra".to_owned(),
-                token: SecretSource::Value(Secret::new("t0ken".to_owned())),
+                token: StatusToken::Stored(SecretSource::Value(Secret::new("t0ken".to_owned()))),
                 context: "tagalong".to_owned(),
             };
             let internal = Some("http://gitea.git.svc:3000/org/infra/commit/1".to_owned());
             let event = Event { url: internal, ..Event::example(Kind::Updated) };
-            let request = request(&forge, "token", &[event]).expect("no error").expect("a request");
+            let request = unauthorized(&forge, &[event]).expect("no error").expect("a request");
             let body: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
             body["target_url"].as_str().expect("an address").to_owned()
         };

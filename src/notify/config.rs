@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::identity::issuer::Issuer;
+
 use super::event::Kind;
 use super::secret_source::SecretSource;
 use super::webhook::Body;
@@ -76,6 +78,15 @@ pub enum Service {
     GitHub(Forge),
 }
 
+/// Where a token for commit statuses comes from.
+#[derive(Debug, Clone)]
+pub enum StatusToken {
+    /// It is stored.
+    Stored(SecretSource),
+    /// It is issued.
+    Issued(Issuer),
+}
+
 /// A repository on a forge.
 #[derive(Debug, Clone)]
 pub struct Forge {
@@ -87,7 +98,7 @@ pub struct Forge {
     /// `owner/name`.
     pub repository: String,
     /// A token that may set commit statuses.
-    pub token: SecretSource,
+    pub token: StatusToken,
     /// The context of the status.
     pub context: String,
 }

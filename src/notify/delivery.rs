@@ -33,9 +33,13 @@ pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool,
         .with_jitter();
     // Secrets are read for each attempt, because a token may be rotated in the meantime.
     let attempt = || async {
-        match channel.service.request(events, &key)? {
-            Some(request) => send(channel, &request).await.map(|()| true),
-            None => Ok(false),
+        let Some(request) = channel.service.request(events, &key).await? else { return Ok(false) };
+        match send(channel, &request).await {
+            Err(NotifyError::Refused { status: 401, .. }) if channel.service.forget_token().await => {
+                let Some(request) = channel.service.request(events, &key).await? else { return Ok(false) };
+                send(channel, &request).await.map(|()| true)
+            }
+            sent => sent.map(|()| true),
         }
     };
     attempt

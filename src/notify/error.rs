@@ -8,6 +8,7 @@ use crate::fault::{Explain, Fault, documentation};
 use crate::http::ConnectionFailure;
 use crate::http::complaint::Complaint;
 use crate::http::redirect::RedirectError;
+use crate::identity::issuer_error::IssuerError;
 
 /// A failed delivery.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum NotifyError {
     /// The URL is invalid. It is not repeated.
     #[error("the URL of the channel is not a valid http or https URL")]
     InvalidUrl,
+    /// No access token was issued for us.
+    #[error(transparent)]
+    Identity(#[from] IssuerError),
     /// The certificate authorities cannot be used.
     #[error("cannot use the certificates in {}: {reason}", file.display())]
     Authorities { file: PathBuf, reason: String },
@@ -47,6 +51,7 @@ impl NotifyError {
     pub fn is_transient(&self) -> bool {
         match self {
             NotifyError::Unreachable { .. } => true,
+            NotifyError::Identity(error) => error.fault() == Fault::Transient,
             NotifyError::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }
@@ -57,6 +62,7 @@ impl Explain for NotifyError {
     fn fault(&self) -> Fault {
         match self {
             NotifyError::Unreachable { .. } => Fault::Transient,
+            NotifyError::Identity(error) => error.fault(),
             NotifyError::Refused { status: 401 | 403 | 404 | 410, .. } => Fault::Denied,
             NotifyError::Refused { .. } | NotifyError::Redirected { .. } => Fault::Transient,
             _ => Fault::BadInput,
@@ -65,6 +71,7 @@ impl Explain for NotifyError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
+            NotifyError::Identity(error) => return error.help(),
             NotifyError::Redirected { problem, .. } => {
                 format!("if the service is at {} now, configure that URL for this channel under `notify`", problem.to)
             }

@@ -19,9 +19,17 @@ impl Service {
         !matches!(self, Service::Matrix { .. } | Service::Gitea(_) | Service::GitHub(_))
     }
 
+    /// Forgets an access token, because the service has refused it. Returns whether there may be another.
+    pub(super) async fn forget_token(&self) -> bool {
+        match self {
+            Service::Gitea(forge) | Service::GitHub(forge) => commit_status::forget_token(forge).await,
+            _ => false,
+        }
+    }
+
     /// The request for events: at least one for a chat, exactly one for any other service. `None` if the service has no
     /// notion of the event. `key` is the same for all attempts of one delivery.
-    pub(super) fn request(&self, events: &[Event], key: &str) -> Result<Option<Request>, NotifyError> {
+    pub(super) async fn request(&self, events: &[Event], key: &str) -> Result<Option<Request>, NotifyError> {
         match self {
             Service::Slack { url } => chat::slack(url.url()?, events).map(Some),
             Service::Discord { url } => chat::discord(url.url()?, events).map(Some),
@@ -38,8 +46,8 @@ impl Service {
                 }
                 Ok(Some(request))
             }
-            Service::Gitea(forge) => commit_status::request(forge, "token", events),
-            Service::GitHub(forge) => commit_status::request(forge, "Bearer", events),
+            Service::Gitea(forge) => commit_status::request(forge, "token", events).await,
+            Service::GitHub(forge) => commit_status::request(forge, "Bearer", events).await,
         }
     }
 }

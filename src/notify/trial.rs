@@ -23,7 +23,7 @@ pub enum Trial {
 /// exist, with a status that means nothing.
 pub async fn attempt(channel: &Channel) -> Result<Trial, NotifyError> {
     let event = Event { commit: Some(NO_COMMIT.to_owned()), ..Event::example(Kind::Updated) };
-    let request = channel.service.request(&[event], "tagalong-check")?;
+    let request = channel.service.request(&[event], "tagalong-check").await?;
     let product = match &channel.service {
         Service::Gitea(_) => Product::Gitea,
         Service::GitHub(_) => Product::GitHub,

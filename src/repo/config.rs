@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::identity::issuer::Issuer;
 use crate::secret::SafeUrl;
 
+use super::access::Access;
 use super::known_hosts::Fingerprint;
 use super::metrics::GitMetrics;
 use super::signers::source::Trust;
@@ -75,8 +77,19 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
+    /// An identity in place of a token in a file.
+    pub identity: Option<Identity>,
     /// A PEM file with certificate authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// An identity for which access tokens are issued.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Whoever issues them.
+    pub issuer: Issuer,
+    /// What they are needed for. Repositories that are only read may be public.
+    pub access: Access,
 }
 
 /// How commits are signed.

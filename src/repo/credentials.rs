@@ -4,20 +4,48 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use reqwest::RequestBuilder;
 use sha2::{Digest, Sha256};
 use ssh_key::PrivateKey;
 
+use crate::identity::github::error::AppError;
+use crate::identity::issuer::{GitScheme, Issuer};
+use crate::identity::issuer_error::IssuerError;
+use crate::identity::scope::Scope;
 use crate::secret::Secret;
 
-use super::config::Config;
+use super::access::Access;
+use super::config::{Config, Identity};
 use super::error::{RepoError, Words};
 
 /// The credentials of a remote.
 pub(super) enum Offer {
     Key(KeyOffer),
     Agent,
-    Password { user: String, password: Secret<String>, from: String },
+    Password {
+        user: String,
+        password: Secret<String>,
+        from: String,
+    },
+    Issued(IssuedToken),
+    /// The identity has no access to the repository, which may be public.
+    NotInstalled(AppError),
     Nothing,
+}
+
+/// An access token that was issued for an identity.
+pub(super) struct IssuedToken {
+    pub token: Secret<String>,
+    pub issuer: Issuer,
+    repository: String,
+    scope: Scope,
+}
+
+impl IssuedToken {
+    /// Forgets the token, because the server has refused it. Returns whether another one may be accepted.
+    pub async fn refused(&self) -> bool {
+        self.issuer.refused(&self.repository, self.scope).await
+    }
 }
 
 /// A private key, with the certificate next to it if there is one.
@@ -45,6 +73,37 @@ impl Offer {
             }
             "http" | "https" => Offer::for_http(config),
             _ => Ok(Offer::Nothing),
+        }
+    }
+
+    /// Returns an access token for an identity.
+    pub async fn issued(config: &Config, identity: &Identity) -> Result<Offer, RepoError> {
+        if config.url.scheme() == "http" && !config.url.is_loopback() {
+            return Err(RepoError::ClearText { url: config.url.clone() });
+        }
+        let Identity { issuer, access } = identity;
+        let (repository, scope) = match access {
+            Access::Read => (issuer.repository(&config.url)?, Scope::ReadContents),
+            Access::Write => (issuer.repository(&config.url)?, Scope::WriteContents),
+        };
+        match issuer.token(&repository, scope).await {
+            Ok(token) => Ok(Offer::Issued(IssuedToken { token, issuer: issuer.clone(), repository, scope })),
+            Err(IssuerError::GitHubApp(error @ AppError::NotInstalled { .. })) if *access == Access::Read => {
+                Ok(Offer::NotInstalled(error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Adds the credentials to a request over http.
+    pub fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Offer::Password { user, password, .. } => request.basic_auth(user, Some(password.expose())),
+            Offer::Issued(IssuedToken { token, issuer, .. }) => match issuer.git_scheme() {
+                GitScheme::Basic(user) => request.basic_auth(user, Some(token.expose())),
+                GitScheme::Bearer => request.bearer_auth(token.expose()),
+            },
+            Offer::Key(_) | Offer::Agent | Offer::NotInstalled(_) | Offer::Nothing => request,
         }
     }
 
@@ -100,7 +159,11 @@ impl Offer {
                 add(user);
                 add(password.expose());
             }
-            Offer::Nothing => {}
+            Offer::Issued(issued) => {
+                add("issued");
+                add(issued.token.expose());
+            }
+            Offer::NotInstalled(_) | Offer::Nothing => {}
         }
         hash.finalize().into()
     }
@@ -111,10 +174,15 @@ impl Offer {
             Offer::Key(KeyOffer { file, .. }) => format!("user {user} with the key {}", file.display()),
             Offer::Agent => format!("user {user} with the keys of the ssh agent; no ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given".to_owned(),
+            Offer::Issued(IssuedToken { issuer, .. }) => format!("the access token of {issuer}"),
+            Offer::NotInstalled(_) | Offer::Nothing => "none were given".to_owned(),
         };
         let with = if words.is_empty() { with } else { format!("{with}: {words}") };
-        RepoError::Denied { url: config.url.clone(), with }
+        let url = config.url.clone();
+        match self {
+            Offer::Issued(_) => RepoError::DeniedIdentity { url, with },
+            _ => RepoError::Denied { url, with },
+        }
     }
 }
 

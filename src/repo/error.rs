@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::identity::issuer_error::IssuerError;
 use crate::secret::SafeUrl;
 use crate::yaml::node::MAX_BYTES;
 
@@ -48,6 +49,12 @@ pub enum RepoError {
     /// The server refused our credentials.
     #[error("{url} refused the credentials: {with}")]
     Denied { url: SafeUrl, with: String },
+    /// No access token was issued for us.
+    #[error(transparent)]
+    Identity(#[from] IssuerError),
+    /// The server refused an access token.
+    #[error("{url} refused the credentials: {with}")]
+    DeniedIdentity { url: SafeUrl, with: String },
     /// Credentials would be sent unencrypted.
     #[error("{url} is plain http: the credentials would travel in clear text")]
     ClearText { url: SafeUrl },
@@ -199,7 +206,9 @@ impl Explain for RepoError {
     fn fault(&self) -> Fault {
         match self {
             RepoError::Unreachable { .. } => Fault::Transient,
+            RepoError::Identity(error) => error.fault(),
             RepoError::Denied { .. }
+            | RepoError::DeniedIdentity { .. }
             | RepoError::NoAccess { .. }
             | RepoError::NoCredentials { .. }
             | RepoError::NotFound { .. }
@@ -237,6 +246,11 @@ impl Explain for RepoError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
+            RepoError::Identity(error) => return error.help(),
+            RepoError::DeniedIdentity { .. } => {
+                "check that git.url is at the server that knows the identity, and that the identity may use the repository"
+                    .to_owned()
+            }
             RepoError::Unreachable { .. } => "check the URL, the network, and whether the git server is running".to_owned(),
             RepoError::Denied { url, .. } if url.scheme() == "ssh" => {
                 "add the public half of the key to the repository as a deploy key with write access".to_owned()

@@ -7,8 +7,9 @@ use crate::fault::{Explain, Fault};
 use crate::policy::first_parent_history::FirstParentHistory;
 use crate::secret::SafeUrl;
 
+use super::access::Access;
 use super::clone::BareClone;
-use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
+use super::config::{Branch, Config, EVERYTHING, Https, Identity, Person, Ssh};
 use super::error::RepoError;
 use super::metrics::GitMetrics;
 use super::signers::source::Trust;
@@ -112,7 +113,7 @@ impl Sources {
             history_limit: EVERYTHING,
             timeout: self.timeout,
             ssh: entry.ssh.clone(),
-            https: entry.https.clone(),
+            https: entry.https_for_reading(),
             author: nobody.clone(),
             committer: nobody,
             signing: None,
@@ -152,6 +153,12 @@ impl SourceConfig {
         };
         let (ssh, https) = (config.ssh.clone(), config.https.clone());
         Some(SourceConfig { url: host?.parse().ok()?, instead_of: None, ssh, https })
+    }
+
+    /// Returns how to connect over https, with no more rights than reading.
+    fn https_for_reading(&self) -> Https {
+        let identity = self.https.identity.clone().map(|identity| Identity { access: Access::Read, ..identity });
+        Https { identity, ..self.https.clone() }
     }
 
     /// Returns the URL for a repository by this entry. Users and passwords only come from the entry.

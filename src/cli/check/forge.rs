@@ -19,7 +19,7 @@ pub async fn access(config: &Config, tip: Option<&str>) -> Result<Vec<Row>, CliE
         let forge = Forge::new(config.clone())?;
         let listed = forge.pull_requests().await;
         let can_read = listed.is_ok();
-        let detail = format!("lists the pull requests of {}", config.repository);
+        let detail = format!("lists the pull requests of {}{}", config.repository, identity(config));
         rows.push(
             Row::of("forge", forge.host(), listed, detail).needed_to("see which proposals are open or were closed"),
         );
@@ -48,6 +48,11 @@ pub async fn stages(config: &Config, needs: &Needs) -> Result<Vec<Row>, CliError
     Ok(rows)
 }
 
+/// Returns the identity that a forge is accessed with, as the end of a sentence.
+fn identity(config: &config::Config) -> String {
+    config.token.issuer().map(|issuer| format!("; access as {issuer}")).unwrap_or_default()
+}
+
 async fn pull_requests(forge: &Arc<Forge>, repository: &str, purpose: &str) -> Row {
     let detail = format!("may open pull requests in {repository}");
     row("pull-requests", forge, forge.try_pull_requests().await, detail).needed_to(purpose)
@@ -59,7 +64,7 @@ fn row(check: &'static str, forge: &Forge, result: Result<(), ForgeError>, detai
 
 /// Returns whether a forge is reached in the same way as the one for proposals.
 fn is_same(config: &Config, host: &config::Config) -> bool {
-    let access = |config: &config::Config| (config.api.clone(), config.token_file.clone());
+    let access = |config: &config::Config| (config.api.clone(), config.token.clone());
     config.forge.as_ref().map(access) == Some(access(host))
 }
 
@@ -67,6 +72,6 @@ fn is_same(config: &Config, host: &config::Config) -> bool {
 async fn statuses(config: &config::Config, commit: &str) -> Result<Row, CliError> {
     let forge = Forge::new(config.clone())?;
     let found = forge.statuses(commit, &BTreeSet::from(["tagalong".to_owned()])).await;
-    let detail = format!("reads the commit statuses of {}", config.repository);
+    let detail = format!("reads the commit statuses of {}{}", config.repository, identity(config));
     Ok(Row::of("forge", forge.host(), found, detail).needed_to("see the checks of stages"))
 }

@@ -22,12 +22,20 @@ pub fn configuration(config: &Config) -> Row {
 /// Checks the repository. Returns the tip of its branch as well, if it can be read.
 pub fn check(repo: &repo::config::Config) -> (Option<String>, Vec<Row>) {
     let tip = block_in_place(|| remote::probe(repo));
-    let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
+    let identity = identity(repo);
+    let at =
+        tip.as_ref().map(|tip| format!("{} is at {tip}{identity}", repo.branch)).map_err(|error| error as &dyn Explain);
     let mut rows = vec![Row::new("git", repo.url.to_string(), at).needed_to("read the branch")];
     // A server that cannot be read would only repeat the reason.
     rows.extend(tip.is_ok().then(|| push(repo)));
     rows.extend(signers(repo));
     (tip.ok(), rows)
+}
+
+/// Returns the identity that the repository is accessed with, as the end of a sentence.
+fn identity(repo: &repo::config::Config) -> String {
+    let identity = repo.https.identity.as_ref().filter(|_| matches!(repo.url.scheme(), "http" | "https"));
+    identity.map(|identity| format!("; access as {}", identity.issuer)).unwrap_or_default()
 }
 
 /// Checks whether the repository accepts pushes.

@@ -52,7 +52,7 @@ pub const VARIABLES: [Variable; 21] = [
     },
     Variable {
         names: &["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"],
-        meaning: "identity at Azure, for its registries",
+        meaning: "identity at Azure, for its registries and Azure DevOps",
     },
     Variable {
         names: &[

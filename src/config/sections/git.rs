@@ -11,6 +11,7 @@ use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::secret::SafeUrl;
 
 use super::forge::{self, ForgeAccess};
+use super::identity::{self, IdentityKeys};
 use super::pull_request::{self, PullRequest};
 use super::transport::{https, ssh};
 
@@ -39,6 +40,8 @@ pub struct GitSection {
     pub ssh: Ssh,
     /// `https`.
     pub https: Https,
+    /// `githubApp` and `provider`.
+    pub identity: Option<IdentityKeys>,
     /// `signing`.
     pub signing: Option<Signing>,
     /// `message`, `batch`, and the title of pull requests.
@@ -60,7 +63,10 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         Err(error) => Err(error.to_string()),
     });
     let style = style(&mut section);
-    let (pull_request, title) = section.section("pullRequest").map(pull_request::read).unwrap_or_default();
+    let has_identity = identity::is_in(&section);
+    let pull_request = section.section("pullRequest").map(|inner| pull_request::read(inner, has_identity));
+    let (pull_request, title) = pull_request.unwrap_or_default();
+    let https = section.section("https").map(https).unwrap_or_default();
     let config = GitSection {
         url: section.parsed("url"),
         branch: section.parsed("branch"),
@@ -71,7 +77,7 @@ pub fn read(mut section: Section<'_>) -> GitSection {
             }
             Ok(text.to_owned())
         }),
-        forge: section.section("forge").and_then(forge::read),
+        forge: section.section("forge").and_then(|inner| forge::read(inner, has_identity)),
         pull_request,
         // Each pattern was checked above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
@@ -82,7 +88,8 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         author: section.section("author").and_then(person),
         committer: section.section("committer").and_then(person),
         ssh: section.section("ssh").map(ssh).unwrap_or_default(),
-        https: section.section("https").map(https).unwrap_or_default(),
+        identity: identity::read(&mut section, &https),
+        https,
         signing: section.section("signing").and_then(signing),
         style: Style { title: title.unwrap_or_default(), ..style },
     };

@@ -2,6 +2,8 @@
 //!
 //! - [`git`]: the keys of `git`
 //! - [`transport`]: the keys of `ssh` and `https`, of `git` and of `sources`
+//! - [`identity`]: the keys that replace a token of `git` and of `sources`
+//! - [`github_app`]: the keys of `githubApp`, of `git`, of `sources` and of commit statuses
 //! - [`forge`]: the keys of `git.forge`
 //! - [`pull_request`]: the keys of `git.pullRequest`
 //! - [`registries`]: the keys of `registries`
@@ -19,6 +21,8 @@ pub mod agent;
 pub mod cluster;
 pub mod forge;
 pub mod git;
+pub mod github_app;
+pub mod identity;
 pub mod notify;
 pub mod origin;
 pub mod policies;

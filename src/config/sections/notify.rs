@@ -1,10 +1,11 @@
 //! The section `notify`: a list of channels.
 
+use std::path::Path;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::notify::config::{Channel, Forge, Service};
+use crate::notify::config::{Channel, Forge, Service, StatusToken};
 use crate::notify::event::Kind;
 use crate::notify::secret_source::SecretSource;
 use crate::notify::webhook::Body;
@@ -12,18 +13,23 @@ use crate::secret::Secret;
 
 use crate::config::reader::{Environment, Section};
 
+use super::github_app;
+
 /// The minimum time between two messages, unless configured.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// The time limit of a request for an access token.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Reads the list.
 pub fn read(sections: Vec<Section<'_>>, environment: Environment<'_>) -> Vec<Channel> {
     let mut channels: Vec<Channel> = Vec::new();
     for mut section in sections {
-        let service = service(&mut section, environment);
+        let ca_file = section.path("caFile");
+        let service = service(&mut section, environment, ca_file.as_deref());
         let name = section.parsed_with("name", |text| Ok(text.to_owned()));
         let kinds = section.each_with("events", |text| Kind::of(text).ok_or_else(|| unknown(text)));
         let pause = section.duration("pause").unwrap_or(PAUSE);
-        let ca_file = section.path("caFile");
         if let Some((kind, service)) = service {
             let name = name.unwrap_or_else(|| kind.to_owned());
             if channels.iter().any(|other| other.name == name) {
@@ -42,11 +48,15 @@ fn unknown(text: &str) -> String {
 }
 
 /// The one service of a channel.
-fn service(section: &mut Section<'_>, environment: Environment<'_>) -> Option<(&'static str, Service)> {
+fn service(
+    section: &mut Section<'_>,
+    environment: Environment<'_>,
+    ca_file: Option<&Path>,
+) -> Option<(&'static str, Service)> {
     let mut found = Vec::new();
     for kind in ["slack", "discord", "teams", "matrix", "webhook", "gitea", "github"] {
         let Some(mut inner) = section.section(kind) else { continue };
-        found.push((kind, one(kind, &mut inner, environment)));
+        found.push((kind, one(kind, &mut inner, environment, ca_file)));
         inner.finish();
     }
     if found.len() != 1 {
@@ -56,7 +66,7 @@ fn service(section: &mut Section<'_>, environment: Environment<'_>) -> Option<(&
     Some((kind, service?))
 }
 
-fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> Option<Service> {
+fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>, ca_file: Option<&Path>) -> Option<Service> {
     let needed = |section: &mut Section<'_>, file, variable| place(section, environment, file, variable, true);
     match kind {
         "slack" => Some(Service::Slack { url: needed(section, "urlFile", "urlEnv")? }),
@@ -82,12 +92,17 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
             let body = body.or_else(|| Body::new(None, content_type).ok())?;
             Some(Service::Webhook { url: url?, body, token, secret })
         }
-        "github" => Some(Service::GitHub(forge(section, environment, true)?)),
-        _ => Some(Service::Gitea(forge(section, environment, false)?)),
+        "github" => Some(Service::GitHub(forge(section, environment, ca_file, true)?)),
+        _ => Some(Service::Gitea(forge(section, environment, ca_file, false)?)),
     }
 }
 
-fn forge(section: &mut Section<'_>, environment: Environment<'_>, is_github: bool) -> Option<Forge> {
+fn forge(
+    section: &mut Section<'_>,
+    environment: Environment<'_>,
+    ca_file: Option<&Path>,
+    is_github: bool,
+) -> Option<Forge> {
     let server = section.parsed_with("server", server);
     let pages = server.clone().filter(|_| !is_github);
     let api = match (server, is_github) {
@@ -106,9 +121,23 @@ fn forge(section: &mut Section<'_>, environment: Environment<'_>, is_github: boo
         section.error("`repository` is required: owner/name of the infrastructure repository");
     }
     let context = section.parsed_with("context", |text| Ok(text.to_owned()));
-    let token = place(section, environment, "tokenFile", "tokenEnv", true)?;
+    let app = if is_github { section.section("githubApp") } else { None };
+    let has_app = app.is_some();
+    let app = app.and_then(github_app::read_without_url);
+    let stored = place(section, environment, "tokenFile", "tokenEnv", !has_app);
+    if stored.is_some() && has_app {
+        section.error("`githubApp` replaces the token; remove one or the other");
+    }
     let context = context.unwrap_or_else(|| "tagalong".to_owned());
-    Some(Forge { api: api?, pages, repository: repository?, token, context })
+    let (api, repository) = (api?, repository?);
+    let token = match (app, stored) {
+        (Some(app), _) => {
+            let owner = repository.split('/').next().map(str::to_owned);
+            StatusToken::Issued(app.issuer(api.clone(), owner, ca_file.map(Path::to_owned), TIMEOUT))
+        }
+        (None, stored) => StatusToken::Stored(stored?),
+    };
+    Some(Forge { api, pages, repository, token, context })
 }
 
 /// Reads a URL or token from a file or an environment variable: it is never in the configuration itself.

@@ -1,13 +1,14 @@
 //! The section `git.pullRequest`.
 
 use crate::forge::config::{Config, UnknownForge};
+use crate::identity::issuer::Issuer;
 use crate::plan::template::Template;
 use crate::repo;
 
 use crate::config::reader::Section;
 use crate::config::values::template;
 
-use super::forge::{ForgeAccess, PRODUCTS};
+use super::forge::{ForgeAccess, PRODUCTS, token_file};
 
 /// The section, as far as it can be read without knowing the repository.
 #[derive(Debug)]
@@ -16,10 +17,10 @@ pub struct PullRequest {
     labels: Vec<String>,
 }
 
-/// Reads the section, and apart from it the template of the title.
-pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>) {
+/// Reads the section, and apart from it the template of the title. With an identity of `git`, no token is required.
+pub fn read(mut section: Section<'_>, has_identity: bool) -> (Option<PullRequest>, Option<Template>) {
     let (kind, url) = (section.choice("forge", &PRODUCTS), section.parsed("url"));
-    let token_file = section.path("tokenFile");
+    let token_file = token_file(&mut section, has_identity);
     let title = section.parsed_with("title", template);
     let labels = section.each_with("labels", |text| {
         if text.trim().is_empty() || text.contains(',') {
@@ -27,9 +28,6 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
         }
         Ok(text.to_owned())
     });
-    if section.lacks("tokenFile") {
-        section.error("`tokenFile` is required: a file with an access token for the forge");
-    }
     section.finish();
     let access = token_file.map(|token_file| ForgeAccess { kind, url, token_file });
     (access.map(|access| PullRequest { access, labels }), title)
@@ -37,11 +35,11 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
 
 impl PullRequest {
     /// Completes the section for a repository; `None` if no pull requests are configured.
-    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, UnknownForge> {
+    pub fn settle(self, repo: &repo::config::Config, issuer: Option<&Issuer>) -> Result<Option<Config>, UnknownForge> {
         if repo.push_branch.is_none() {
             return Ok(None);
         }
-        let config = self.access.settle(repo)?;
+        let config = self.access.settle(repo, issuer)?;
         if !self.labels.is_empty() && !config.kind.has_labels() {
             return Err(UnknownForge::Labels);
         }

@@ -23,6 +23,7 @@ pub fn https(mut section: Section<'_>) -> Https {
     let https = Https {
         username: section.parsed_with("username", |text| Ok(text.to_owned())),
         token_file: section.path("tokenFile"),
+        identity: None,
         ca_file: section.path("caFile"),
     };
     section.finish();

@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use crate::http::client::is_private;
 use crate::http::redirect::{RedirectError, RedirectProblem, Route};
 use crate::http::{ConnectionFailure, root_cause};
+use crate::identity::issuer_error::IssuerError;
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
 use crate::repo::words;
@@ -53,10 +54,7 @@ pub fn announcement(operation: &Operation, service: Service) -> Result<Url, Repo
 /// Adds common headers to a request, and the credentials if it is for the origin that they were configured for.
 fn with_headers(operation: &Operation, request: RequestBuilder, carries_secrets: bool) -> RequestBuilder {
     let request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    match &operation.offer {
-        Offer::Password { user, password, .. } if carries_secrets => request.basic_auth(user, Some(password.expose())),
-        _ => request,
-    }
+    if carries_secrets { operation.offer().authorize(request) } else { request }
 }
 
 /// Returns a request for the list of references.
@@ -99,6 +97,11 @@ pub fn follow(operation: &Operation, route: &mut Route, response: &Response) -> 
     Ok(is_redirect)
 }
 
+/// Returns whether a response says that the credentials are not valid.
+pub fn is_refused(response: &Response) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+}
+
 /// Stores where the references were found, for the following requests of the operation.
 pub fn remember(operation: &Operation, route: &Route) {
     let announcement = route.url();
@@ -138,16 +141,18 @@ fn refusal(operation: &Operation, status: StatusCode, response: Response) -> Rep
     let shown = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
     let (url, access) = (operation.url().clone(), *operation.access.lock());
     let is_ours = configured(operation).is_ok_and(|ours| ours.origin() == from.origin());
+    let offer = operation.offer();
+    if let (401 | 403 | 404, true, Offer::NotInstalled(error)) = (status.as_u16(), is_ours, &*offer) {
+        return IssuerError::GitHubApp(error.clone()).into();
+    }
     match status.as_u16() {
         401 | 403 if !is_ours => {
             let mut to = from;
             to.set_query(None);
             RepoError::Redirected { url, to: to.to_string(), why: NO_CREDENTIALS }
         }
-        401 | 403 if matches!(operation.offer, Offer::Nothing) => {
-            RepoError::NoCredentials { url, access, words: shown }
-        }
-        401 => operation.offer.refused(&operation.config, "", &words),
+        401 | 403 if matches!(*offer, Offer::Nothing) => RepoError::NoCredentials { url, access, words: shown },
+        401 => offer.refused(&operation.config, "", &words),
         403 => match operation.refused(&printed) {
             Some(error @ RepoError::Closed { .. }) => error,
             _ => RepoError::NoAccess { url, access, words: shown },

@@ -58,6 +58,9 @@ fn announced(operation: &Operation, service: Service) -> Result<Response, RepoEr
         };
         note_reach(&mut route, &client.resolver);
         if !http::follow(operation, &mut route, &response)? {
+            if http::is_refused(&response) && route.carries_secrets() && operation.renew()? {
+                continue;
+            }
             http::remember(operation, &route);
             let expected = format!("application/x-{}-advertisement", http::name(service));
             return http::checked(operation, response, &expected);
@@ -110,8 +113,14 @@ impl Stream {
     fn posted(&mut self) -> Result<Answer, RepoError> {
         let sent = match std::mem::replace(&mut self.state, State::Over) {
             State::Gathering(body) => {
-                let request = http::post(&self.operation, &self.client.http, self.service)?.body(body);
-                self.operation.wait(request.send())?
+                let send = |body| {
+                    let request = http::post(&self.operation, &self.client.http, self.service)?.body(body);
+                    self.operation.wait(request.send())
+                };
+                let sent = send(body.clone())?;
+                let has_credentials = self.operation.base.lock().as_ref().is_none_or(|base| base.carries_secrets);
+                let is_refused = has_credentials && sent.as_ref().is_ok_and(http::is_refused);
+                if is_refused && self.operation.renew()? { send(body)? } else { sent }
             }
             State::Sending(pieces, answer) => {
                 drop(pieces);

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -27,8 +28,10 @@ const WHOLE: u32 = 20;
 pub struct Operation {
     /// The settings of the remote.
     pub config: Config,
-    /// The credentials, read from their files when the operation started.
-    pub offer: Offer,
+    /// The credentials, read from their files or issued when the operation started.
+    offer: Mutex<Arc<Offer>>,
+    /// Whether they were replaced because the server refused them.
+    is_renewed: AtomicBool,
     /// The runtime of the connections.
     pub runtime: &'static Runtime,
     deadline: Instant,
@@ -77,14 +80,17 @@ impl Running {
 }
 
 impl Operation {
-    /// Starts an operation on this thread. Credentials are read from their files now, so that a rotated one is used.
+    /// Starts an operation on this thread. Credentials are read from their files now, so that a rotated one is used, or an
+    /// access token is issued.
     pub fn begin(config: &Config) -> Result<Running, RepoError> {
         let runtime = runtime::get().map_err(|source| RepoError::Setup { source })?;
+        let deadline = Instant::now() + config.timeout * WHOLE;
         let operation = Arc::new(Operation {
             config: config.clone(),
-            offer: Offer::read(config)?,
+            offer: Mutex::new(Arc::new(offer(config, runtime, deadline)?)),
+            is_renewed: AtomicBool::new(false),
             runtime,
-            deadline: Instant::now() + config.timeout * WHOLE,
+            deadline,
             failure: Mutex::default(),
             base: Mutex::default(),
             access: Mutex::default(),
@@ -101,6 +107,24 @@ impl Operation {
     /// Returns the URL of the repository.
     pub fn url(&self) -> &SafeUrl {
         &self.config.url
+    }
+
+    /// Returns the current credentials.
+    pub fn offer(&self) -> Arc<Offer> {
+        Arc::clone(&self.offer.lock())
+    }
+
+    /// Replaces an access token that the server has refused, once in an operation. Returns whether there is a new one.
+    pub fn renew(&self) -> Result<bool, RepoError> {
+        let refused = self.offer();
+        let Offer::Issued(issued) = &*refused else { return Ok(false) };
+        let is_worth_it = self.wait(issued.refused())?;
+        if !is_worth_it || self.is_renewed.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        tracing::debug!(url = %self.config.url, "the git server refused an access token; it is replaced");
+        *self.offer.lock() = Arc::new(offer(&self.config, self.runtime, self.deadline)?);
+        Ok(true)
     }
 
     /// Waits for a response, within the limits of one response and of the operation.
@@ -138,5 +162,20 @@ impl Operation {
     /// Returns whether the operation has failed.
     pub fn has_failed(&self) -> bool {
         self.failure.lock().is_some()
+    }
+}
+
+/// Reads the credentials of a remote, or gets an access token for its identity.
+fn offer(config: &Config, runtime: &Runtime, deadline: Instant) -> Result<Offer, RepoError> {
+    match &config.https.identity {
+        Some(identity) if matches!(config.url.scheme(), "http" | "https") => {
+            let silent = || RepoError::Unreachable {
+                url: config.url.clone(),
+                source: Outage::TooLong { limit: config.timeout * WHOLE },
+            };
+            // Each request of the issuer has the time limit of one response.
+            runtime::wait(runtime, deadline, Offer::issued(config, identity)).ok_or_else(silent)?
+        }
+        _ => Offer::read(config),
     }
 }

@@ -127,6 +127,7 @@ fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> V
             Kind::Section => inner(),
             Kind::Sections => json!({ "type": "array", "items": object(keys, &format!("{path}[]."), described) }),
             Kind::Text => json!({ "type": "string" }),
+            Kind::TextOrNumber => json!({ "type": ["string", "integer"] }),
             Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
             Kind::TextOrSection => json!({ "oneOf": [{ "type": "string" }, inner()] }),
             Kind::TextsOrSection => {

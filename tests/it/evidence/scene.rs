@@ -11,6 +11,7 @@ use ::tagalong::forge::commit_status::CommitStatus;
 use ::tagalong::forge::config::{ApiBase, Config, Kind};
 use ::tagalong::forge::pull_request::{Person, PullRequest, State};
 use ::tagalong::forge::review::Review;
+use ::tagalong::identity::token_source::TokenSource;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -84,7 +85,7 @@ pub fn client(kind: Kind, url: &str, repository: &str, token: &str) -> (Arc<Forg
         repository: repository.to_owned(),
         head: "tagalong/live".to_owned(),
         base: "main".to_owned(),
-        token_file,
+        token: TokenSource::File(token_file),
         labels: Vec::new(),
         timeout: Duration::from_secs(5),
     };

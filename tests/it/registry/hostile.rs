@@ -14,6 +14,7 @@ use tagalong::fault::Explain;
 use tagalong::forge::client::Forge;
 use tagalong::forge::config::{ApiBase, Config as ForgeConfig, Kind};
 use tagalong::forge::error::ForgeError;
+use tagalong::identity::token_source::TokenSource;
 use tagalong::image::{Repository, Tag, Version};
 use tagalong::plan::skip::{Reason, Skipped};
 use tagalong::policy::scope::Scope;
@@ -321,11 +322,12 @@ fn a_question_takes_a_limited_time_however_many_requests_it_has() {
 fn forge(server: &Scripted, folder: &Path, timeout: Duration) -> std::sync::Arc<Forge> {
     let token_file = folder.join("token");
     std::fs::write(&token_file, "a token").expect("written");
+    let token = TokenSource::File(token_file);
     let kind = Kind::Gitea;
     let api = format!("http://{}", server.host()).parse::<ApiBase>().expect("a URL").completed(kind);
     let (repository, head, base) = ("org/infra".to_owned(), "tagalong".to_owned(), "main".to_owned());
     let labels = Vec::new();
-    Forge::new(ForgeConfig { kind, api, repository, head, base, token_file, labels, timeout }).expect("a client")
+    Forge::new(ForgeConfig { kind, api, repository, head, base, token, labels, timeout }).expect("a client")
 }
 
 #[test]

@@ -17,6 +17,7 @@ use tagalong::fault::Explain;
 use tagalong::forge::client::Forge;
 use tagalong::forge::config::{ApiBase, Config as ForgeConfig, Kind};
 use tagalong::forge::pull_request::Draft;
+use tagalong::identity::token_source::TokenSource;
 use tagalong::image::{Repository, Tag};
 use tagalong::notify::config::{Channel, Service};
 use tagalong::notify::dispatcher::Dispatcher;
@@ -198,11 +199,10 @@ fn token_registry(folder: &Path, is_https: bool, realm: &str) -> Scripted {
 
 fn forge(folder: &Path, kind: Kind, base: &str) -> Arc<Forge> {
     let api = base.parse::<ApiBase>().expect("a base URL").completed(kind);
-    let token_file = written(folder, "token", FORGE_TOKEN);
+    let token = TokenSource::File(written(folder, "token", FORGE_TOKEN));
     let timeout = Duration::from_secs(10);
     let (repository, head, base) = ("org/infra".to_owned(), "proposal".to_owned(), "main".to_owned());
-    Forge::new(ForgeConfig { kind, api, repository, head, base, token_file, labels: Vec::new(), timeout })
-        .expect("a forge")
+    Forge::new(ForgeConfig { kind, api, repository, head, base, token, labels: Vec::new(), timeout }).expect("a forge")
 }
 
 /// Delivers an event to a webhook.

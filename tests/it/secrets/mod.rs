@@ -4,6 +4,7 @@ mod age;
 mod credential_leaks;
 mod damage;
 mod gate;
+mod identity_leaks;
 mod plaintext;
 mod pull_secret_gate;
 mod sops_compatibility;

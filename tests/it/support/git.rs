@@ -402,7 +402,8 @@ impl HttpGit {
         self.port
     }
 
-    /// Requires another token from now on.
+    /// Requires another token from now on, or one of several, each on a line: a password, `user:password`, or
+    /// `Bearer token`.
     pub fn set_token(&self, token: &str) {
         *self.token.lock().expect("unpoisoned") = Some(token.to_owned());
     }
@@ -458,7 +459,8 @@ fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>, refusal: Op
         let given = given.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         let given = given.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let password = given.split_once(':').map(|(_, password)| password);
-        if given != token && password != Some(token) {
+        let whole = header("authorization");
+        if !token.lines().any(|token| given == token || password == Some(token) || whole == Some(token)) {
             let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             return stream.write_all(refusal.as_bytes());
         }

@@ -14,6 +14,7 @@ pub mod forge;
 pub mod forge_products;
 pub mod gateway;
 pub mod git;
+pub mod github;
 pub mod infra;
 pub mod manifests;
 pub mod pipeline;

@@ -32,7 +32,7 @@ impl Connection {
     pub fn open(operation: &Operation, address: &Address, keys: HostKeys) -> Result<Connection, RepoError> {
         let socket = operation.wait(dial(address, operation.config.timeout))?;
         let socket = socket.map_err(|words| operation.broken(Outage::NoConnection(words)))?;
-        let identity = Identity::of(&operation.offer)?;
+        let identity = Identity::of(&operation.offer())?;
         let left = Arc::new(Mutex::new(Left::default()));
         let config = Arc::new(configuration(&keys, operation.config.timeout));
         let gatekeeper = Gatekeeper { keys, left: Arc::clone(&left) };
@@ -45,11 +45,11 @@ impl Connection {
         let is_in = operation.wait(identity.log_in(&mut handle, &address.user))?;
         match is_in {
             Ok(true) => Ok(Connection { handle, since: Instant::now() }),
-            Ok(false) if !handle.is_closed() => Err(operation.offer.refused(&operation.config, &address.user, "")),
+            Ok(false) if !handle.is_closed() => Err(operation.offer().refused(&operation.config, &address.user, "")),
             // Servers disconnect after too many keys; otherwise the connection broke.
             Ok(false) => Err(match take_left().goodbye {
                 Some(words) if words.contains("authentication") => {
-                    operation.offer.refused(&operation.config, &address.user, &words)
+                    operation.offer().refused(&operation.config, &address.user, &words)
                 }
                 goodbye => operation.broken(Outage::Cut(goodbye.unwrap_or_else(|| "while logging in".to_owned()))),
             }),

@@ -44,7 +44,7 @@ impl Purpose {
             port: address.port,
             keys: HostKeys::read(&operation.config)?,
             file: operation.config.ssh.key_file.clone(),
-            offer: operation.offer.digest(),
+            offer: operation.offer().digest(),
         })
     }
 

@@ -21,8 +21,10 @@ pub(super) mod kind {
     pub const FIRST_SEEN: u8 = b's';
     /// Source labels, by the repository's number and the digest.
     pub const SOURCE_LABELS: u8 = b'o';
+    /// The source repository that one of the images of a repository names, by the repository's number.
+    pub const SOURCE: u8 = b'f';
     /// The kinds that are stored by the number of a repository.
-    pub const BELOW_REPOSITORIES: [u8; 5] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS];
+    pub const BELOW_REPOSITORIES: [u8; 6] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS, SOURCE];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';
     /// The number of the next repository.

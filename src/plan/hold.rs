@@ -9,6 +9,8 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
+use super::approvals::RefusedApproval;
+use super::commit_signature::CommitSignature;
 use super::stage_order::SignedBy;
 use super::trailer::{Effect, Hold, Origin, RecordedMove, Target, Trailers, agree, refers_to};
 
@@ -33,6 +35,10 @@ pub struct CommitRecord {
     pub trailers: Trailers,
     /// Who signed it, if it gives orders about stages.
     pub signed_by: SignedBy,
+    /// Its signature, if signatures matter and it was looked at.
+    pub signature: Option<CommitSignature>,
+    /// The approvals that it gives, and that do not count because of its signature.
+    pub refused: Vec<RefusedApproval>,
 }
 
 impl CommitRecord {
@@ -230,6 +236,8 @@ mod tests {
             is_trusted: true,
             trailers: Trailers::read(message),
             signed_by: SignedBy::default(),
+            signature: None,
+            refused: Vec::new(),
         })
     }
 

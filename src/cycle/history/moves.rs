@@ -24,6 +24,7 @@ use crate::stage::timeline::{FieldMove, Point};
 
 use super::merged_proposals::MergedProposals;
 use super::read_back::{Horizon, record};
+use super::signatures;
 use crate::cycle::tip::Tip;
 
 /// The moves of image fields up to a commit of the branch.
@@ -210,6 +211,9 @@ impl<'r> Reading<'r> {
         }
         let ago = self.commits.len();
         let mut record = record(clone, &step.logged, ago, &self.proposals)?;
+        if record.signature.is_none() {
+            record.signature = signatures::signature(clone, step.logged.id)?;
+        }
         if step.logged.parents.len() > 1 && (!record.is_trusted || record.trailers.moves.is_empty()) {
             record = with_merged(clone, record, &step.logged, &self.proposals)?;
         }
@@ -333,6 +337,7 @@ fn with_merged(
         if clone.requires_signatures() {
             // That is who signed; anybody may have made the merge.
             merged.author = brought.author;
+            merged.signature = brought.signature;
         }
     }
     Ok(if merged.trailers.moves.is_empty() { merge } else { merged })

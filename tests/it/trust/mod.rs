@@ -1,4 +1,5 @@
 //! Who is obeyed: what messages of commits may order, and whose.
 
 mod messages;
+mod shown;
 mod signers;

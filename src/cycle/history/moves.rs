@@ -13,6 +13,7 @@ use crate::manifest::inventory::Inventory;
 use crate::plan::broken_glass::OrderCommit;
 use crate::plan::hold::CommitRecord;
 use crate::plan::trailer::{RecordedMove, Trailers, agree};
+use crate::progress;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
@@ -23,7 +24,7 @@ use crate::stage::promotion::APPROVAL;
 use crate::stage::timeline::{FieldMove, Point};
 
 use super::merged_proposals::MergedProposals;
-use super::read_back::{Horizon, record};
+use super::read_back::{COMMITS, Horizon, record};
 use super::signatures;
 use crate::cycle::tip::Tip;
 
@@ -181,6 +182,7 @@ impl<'r> Reading<'r> {
             }
             self.take(clone, &step)?;
             self.commits.push((step.logged.id, step.logged.time));
+            progress::report_open(COMMITS, self.commits.len());
             if step.logged.is_cut {
                 return Ok(End::Cut);
             }

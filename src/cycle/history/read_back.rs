@@ -13,6 +13,7 @@ use crate::plan::hold::{CommitRecord, NamedHolds};
 use crate::plan::stage_order::SignedBy;
 use crate::plan::trailer::{Effect, Hold, Trailers};
 use crate::plan::undone::{self, Awaited};
+use crate::progress;
 use crate::repo::checkpoint::{Checkpoint, Subject};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -230,6 +231,7 @@ impl<'k> Reading<'k> {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(clone, &group)?;
+            progress::report_open(COMMITS, self.read.records.len());
             if self.knows_holds && self.read.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
@@ -340,6 +342,9 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
     };
     group.iter().enumerate().filter_map(is_later).collect::<Vec<_>>().into_iter()
 }
+
+/// What is counted while history is read.
+pub(super) const COMMITS: &str = "commits read";
 
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;

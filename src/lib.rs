@@ -12,6 +12,7 @@
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
+//! | 2 | [`sigstore`] | signatures of images and attestations about them, verified offline |
 //! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
@@ -34,7 +35,7 @@
 //! | 10 | [`cli`] | the command line, one file per command |
 //!
 //! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
-//! Pure: [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`survey`], [`stage`], [`plan`].
+//! Pure: [`yaml`], [`policy`], [`sigstore`], [`window`], [`manifest`], [`sops`], [`survey`], [`stage`], [`plan`].
 //!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
@@ -63,6 +64,7 @@ pub mod progress;
 pub mod registry;
 pub mod repo;
 pub mod secret;
+pub mod sigstore;
 pub mod sops;
 pub mod stage;
 pub mod survey;

@@ -9,7 +9,7 @@ use crate::stage::name::Name;
 use crate::stage::release::ReleaseId;
 
 use super::hold::CommitRecord;
-use super::stage_order::{StageOrder, StageRelease};
+use super::stage_order::{RefusedApproval, StageOrder, StageRelease};
 use super::trailer::{decode_word, encode_word, single_line};
 
 /// An approval that was not withdrawn.
@@ -30,17 +30,6 @@ pub struct Acknowledged {
     pub by: Signature,
     /// True if the person signed it; false if the name is only claimed.
     pub is_proved: bool,
-}
-
-/// An approval that does not count because of the signature of its commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedApproval {
-    /// The stage and the release.
-    pub what: StageRelease,
-    /// The ID of the commit.
-    pub commit: String,
-    /// What the signature is like.
-    pub why: String,
 }
 
 /// Who gave an order, and where.

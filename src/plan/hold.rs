@@ -9,9 +9,8 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::approvals::RefusedApproval;
 use super::commit_signature::CommitSignature;
-use super::stage_order::SignedBy;
+use super::stage_order::{RefusedApproval, SignedBy};
 use super::trailer::{Effect, Hold, Origin, RecordedMove, Target, Trailers, agree, refers_to};
 
 /// A commit of the branch, as far as it matters for holds.

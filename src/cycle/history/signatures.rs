@@ -1,8 +1,7 @@
 //! The signatures of commits, and whose approvals they are.
 
-use crate::plan::approvals::RefusedApproval;
 use crate::plan::commit_signature::{CommitSignature, SignatureVerdict};
-use crate::plan::stage_order::{SignedBy, StageOrder};
+use crate::plan::stage_order::{RefusedApproval, SignedBy, StageOrder};
 use crate::plan::trailer::{Effect, Trailers};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;

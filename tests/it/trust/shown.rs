@@ -197,7 +197,9 @@ fn page_and_audit(signed: &Signed, key: &str) {
         format!("stages:\n  - {{ name: beta, paths: [x.yaml] }}\n  - {{ name: live, paths: [{FILE}], from: beta }}\n");
     let staged = signed.stage.home().join("staged.yaml");
     fs::write(&staged, format!("{text}{stages}")).expect("written");
-    let audit = run(&signed.stage, &staged, &["audit"]).fails_with(3).stdout;
+    let run = run(&signed.stage, &staged, &["audit"]);
+    assert_eq!(run.code, 3, "{run:#?}");
+    let audit = run.stdout;
     for expected in [format!(", signed by ada@example.com ({key}): "), ", not signed: move to unsigned)".to_owned()] {
         assert!(audit.contains(&expected), "{expected}\n{audit}");
     }

@@ -3,3 +3,4 @@
 mod messages;
 mod shown;
 mod signers;
+pub mod update;

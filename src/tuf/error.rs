@@ -1,6 +1,5 @@
 //! The reasons why no trusted root was fetched.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,17 +13,17 @@ use crate::sigstore::trusted_root::RootError;
 #[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum TufError {
     /// The root to begin with is not one.
-    #[error("the root metadata to begin with is invalid: {}", chain(source))]
-    Root { source: sigstore_tuf::Error },
+    #[error("the root metadata to begin with is invalid")]
+    Root { source: Box<sigstore_tuf::Error> },
     /// The repository did not answer properly.
-    #[error("cannot fetch the trusted root from {mirror}: {}", chain(source))]
-    Unreachable { mirror: Url, source: sigstore_tuf::Error },
+    #[error("cannot fetch the trusted root from {mirror}")]
+    Unreachable { mirror: String, source: Box<sigstore_tuf::Error> },
     /// What it has is not trusted.
-    #[error("refusing what {mirror} has: {}", chain(source))]
-    Refused { mirror: Url, source: sigstore_tuf::Error },
+    #[error("refusing what {mirror} has")]
+    Refused { mirror: String, source: Box<sigstore_tuf::Error> },
     /// What it has is signed, and still not a trusted root.
     #[error("refusing what {mirror} has")]
-    Unusable { mirror: Url, source: RootError },
+    Unusable { mirror: String, source: RootError },
     /// There are no certificate authorities for TLS.
     #[error("cannot use TLS")]
     Tls { source: reqwest::Error },
@@ -36,8 +35,8 @@ pub enum TufError {
 impl TufError {
     /// Tells what could not be fetched from what is not trusted.
     pub(super) fn of(mirror: &Url, source: sigstore_tuf::Error) -> TufError {
-        let mirror = mirror.clone();
-        match source {
+        let (mirror, source) = (mirror.to_string(), Box::new(source));
+        match *source {
             sigstore_tuf::Error::Transport { .. } => TufError::Unreachable { mirror, source },
             _ => TufError::Refused { mirror, source },
         }
@@ -62,7 +61,7 @@ impl Explain for TufError {
             TufError::Unreachable { .. } => {
                 "--mirror names another address of the same repository; the file stays as it was".to_owned()
             }
-            TufError::Refused { source: sigstore_tuf::Error::Expired { .. }, .. } => {
+            TufError::Refused { source, .. } if matches!(**source, sigstore_tuf::Error::Expired { .. }) => {
                 "the mirror may be out of date, or the clock of this machine wrong; the file stays as it was".to_owned()
             }
             TufError::Refused { .. } => {
@@ -72,14 +71,4 @@ impl Explain for TufError {
             TufError::Unusable { .. } | TufError::Tls { .. } | TufError::Folder { .. } => return None,
         })
     }
-}
-
-/// Returns an error with its causes, which the library leaves to its caller.
-fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -44,15 +44,15 @@ pub async fn trusted_root(mirror: &Url, root: &[u8], folder: &Path, now: Timesta
     let client = Client::new(TIMEOUT, Authorities::System, Vec::new()).map_err(|source| TufError::Tls { source })?;
     let folder = folder_of(folder, mirror);
     std::fs::create_dir_all(&folder).map_err(|source| TufError::Folder { path: folder.clone(), source })?;
-    let updater =
-        Updater::new(Mirror::new(client, mirror.clone()), root).map_err(|source| TufError::Root { source })?;
+    let updater = Updater::new(Mirror::new(client, mirror.clone()), root)
+        .map_err(|source| TufError::Root { source: Box::new(source) })?;
     let mut limits = UpdaterConfig::default();
     limits.target_max_length = MOST;
     let mut updater = updater.with_config(limits).with_store(FileStore::new(folder));
     let refused = |source| TufError::of(mirror, source);
     updater.refresh(now).await.map_err(refused)?;
     let bytes = updater.get_target(TARGET, now).await.map_err(refused)?;
-    let unusable = |source| TufError::Unusable { mirror: mirror.clone(), source };
+    let unusable = |source| TufError::Unusable { mirror: mirror.to_string(), source };
     let json = String::from_utf8(bytes).map_err(|error| unusable(RootError::Unreadable(error.to_string())))?;
     TrustedRoot::parse(&json).map_err(unusable)?;
     let trusted = updater.trusted();

@@ -20,6 +20,7 @@
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
 //! | 3 | [`cluster`] | Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods |
 //! | 3 | [`identity`] | the identity of this process at registries, forges and git servers, without a stored password |
+//! | 3 | [`tuf`] | the trusted root of Sigstore, fetched and verified by The Update Framework |
 //! | 3 | [`telemetry`] | logs and traces |
 //! | 4 | [`registry`] | the OCI distribution API, and Helm repositories |
 //! | 4 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub, GitLab, Bitbucket and Azure DevOps |
@@ -72,5 +73,6 @@ pub mod stage;
 pub mod survey;
 pub mod telemetry;
 pub mod text;
+pub mod tuf;
 pub mod window;
 pub mod yaml;

@@ -6,9 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The target of these events.
 pub const TARGET: &str = "progress";
 
-/// Reports how much of something is done, out of how much.
+/// Reports how much of something is done, out of how much: 0 if that is not known.
 pub fn report(what: &'static str, done: usize, of: usize) {
     tracing::trace!(target: TARGET, what, done, of);
+}
+
+/// Reports how much of something is done, if nobody knows out of how much.
+pub fn report_open(what: &'static str, done: usize) {
+    report(what, done, 0);
 }
 
 /// Counts things that are done, perhaps by several threads, and reports each.

@@ -105,7 +105,8 @@ impl ActorArguments {
     /// Returns the given name, else the one reported by the CI system or the shell.
     pub fn name(&self) -> Option<String> {
         let known = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        self.actor.clone().or_else(|| ACTOR_VARIABLES.iter().find_map(known))
+        let given = self.actor.clone().filter(|name| !name.trim().is_empty());
+        given.or_else(|| ACTOR_VARIABLES.iter().find_map(known))
     }
 }
 

@@ -55,8 +55,9 @@ fn text(audit: &Audit) -> String {
         let [when, stage, image, from, to, act, who, why] =
             history::row(&unproved.entry).try_into().unwrap_or_default();
         let commit: String = unproved.entry.commit.chars().take(7).collect();
+        let signature = unproved.entry.signature.as_ref().map(|signature| format!(", {signature}")).unwrap_or_default();
         text.push_str(&safe(&format!(
-            "{when} {stage}: {image} {from} -> {to} ({act} by {who}, commit {commit}: {why})"
+            "{when} {stage}: {image} {from} -> {to} ({act} by {who}, commit {commit}{signature}: {why})"
         )));
         text.push('\n');
         text.extend(unproved.lacks.iter().map(|lack| format!("  lacks {}\n", safe(lack))));

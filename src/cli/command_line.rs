@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use super::global::GlobalArguments;
 use super::{
     acknowledge, approve, audit, check, completion, demo, disapprove, explain, help, history, hold, images, init, man,
-    plugin, promote, resume, rollback, run, secrets, set, stages, status, sync, version, windows,
+    plugin, promote, resume, rollback, run, secrets, set, stages, status, sync, trust, version, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -57,6 +57,7 @@ pub(super) enum Command {
     Acknowledge(acknowledge::Arguments),
     Windows(windows::Arguments),
     Secrets(secrets::Arguments),
+    Trust(trust::Arguments),
     Stages(stages::Arguments),
     Promote(promote::Arguments),
     History(history::Arguments),

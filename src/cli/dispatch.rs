@@ -18,7 +18,7 @@ use super::error::{self, CliError};
 use super::progress::{self, AboveBar};
 use super::{
     acknowledge, approve, audit, check, completion, demo, disapprove, explain, help, history, hold, images, init, man,
-    plugin_settings, promote, resume, rollback, run, secrets, set, stages, status, sync, terminal, windows,
+    plugin_settings, promote, resume, rollback, run, secrets, set, stages, status, sync, terminal, trust, windows,
 };
 
 /// Runs a command and returns its exit code.
@@ -105,6 +105,7 @@ async fn run_command(command: Command) -> Result<ExitCode, CliError> {
         Command::Acknowledge(arguments) => acknowledge::run(arguments).await,
         Command::Windows(arguments) => windows::run(arguments).await,
         Command::Secrets(arguments) => secrets::run(arguments).await,
+        Command::Trust(arguments) => trust::run(arguments).await,
         Command::Stages(arguments) => stages::run(arguments).await,
         Command::Promote(arguments) => promote::run(arguments).await,
         Command::History(arguments) => history::run(arguments),

@@ -18,6 +18,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::store;
 use crate::telemetry::error::TelemetryError;
 use crate::text;
+use crate::tuf::error::TufError;
 
 use super::secrets::error::SecretsError;
 
@@ -41,6 +42,8 @@ pub enum CliError {
     Secrets(#[from] SecretsError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error(transparent)]
+    Tuf(#[from] TufError),
     /// The value of a flag is not valid.
     #[error("{flag}: {reason}")]
     Flag { flag: &'static str, reason: String },
@@ -109,6 +112,7 @@ impl Explain for CliError {
                 Fault::Local
             }
             CliError::Secrets(error) => error.fault(),
+            CliError::Tuf(error) => error.fault(),
             CliError::Demo(error) => error.fault(),
         }
     }
@@ -148,6 +152,7 @@ impl Explain for CliError {
             | CliError::Stdout(_)
             | CliError::Runtime(_) => None,
             CliError::Secrets(error) => error.help(),
+            CliError::Tuf(error) => error.help(),
             CliError::Demo(error) => error.help(),
         }
     }

@@ -209,24 +209,10 @@ impl Folder {
         }
     }
 
-    /// Replaces a file whole: it is at every moment either the old one or the new one. Its mode is kept; a new file, which
-    /// makes its folder, can be read by all.
+    /// Replaces a file whole, as [`replace`] does.
     pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), CliError> {
         let file = self.root.join(path);
-        let folder = file.parent().unwrap_or(&self.root);
-        let replace = || -> std::io::Result<()> {
-            std::fs::create_dir_all(folder)?;
-            let mode = match std::fs::metadata(&file) {
-                Err(error) if error.kind() == ErrorKind::NotFound => Permissions::from_mode(0o644),
-                there => there?.permissions(),
-            };
-            let mut new = tempfile::NamedTempFile::new_in(folder)?;
-            new.write_all(bytes)?;
-            new.as_file().set_permissions(mode)?;
-            new.persist(&file)?;
-            Ok(())
-        };
-        replace().map_err(|source| failed("write", &file, source))
+        replace(&file, bytes).map_err(|source| failed("write", &file, source))
     }
 
     /// The path from the root with `/`; `None` for the root itself and for names that are not UTF-8.
@@ -234,6 +220,22 @@ impl Folder {
         let parts: Option<Vec<&str>> = path.strip_prefix(&self.root).ok()?.iter().map(|part| part.to_str()).collect();
         parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
     }
+}
+
+/// Replaces a file whole: it is at every moment either the old one or the new one. Its mode is kept; a new file, which makes
+/// its folder, can be read by all.
+pub fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mode = match std::fs::metadata(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Permissions::from_mode(0o644),
+        there => there?.permissions(),
+    };
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(bytes)?;
+    new.as_file().set_permissions(mode)?;
+    new.persist(file)?;
+    Ok(())
 }
 
 /// Inspects the files of a folder.

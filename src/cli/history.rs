@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use crate::cycle::replay::{self, Selection};
 use crate::image::Version;
+use crate::plan::commit_signature::{CommitSignature, SignatureVerdict};
 use crate::plan::history_entry::HistoryEntry;
 use crate::stage::name::Name;
 
 use super::arguments::GitArguments;
 use super::connect;
 use super::error::CliError;
-use super::table::{self, Cell, Column, Table};
+use super::table::{self, Cell, Column, Table, WAITING};
 use super::{history_figures, outcome, output};
 
 /// List every move of every image field: when, from, to, by whom, why, and what proved it
@@ -112,12 +113,29 @@ fn table(entries: &[HistoryEntry]) -> Table {
         Column::word("TO"),
         Column::word("ACT"),
         Column::name("WHO").rank(2),
+        Column::name("SIGNATURE").rank(3),
         Column::prose("WHY"),
     ]);
     for entry in entries {
-        table.add(row(entry).into_iter().map(Cell::from).collect());
+        let mut cells: Vec<Cell> = row(entry).into_iter().map(Cell::from).collect();
+        let why = cells.pop();
+        cells.push(signature(entry.signature.as_ref()));
+        table.add(cells.into_iter().chain(why).collect());
     }
     table
+}
+
+/// Returns the cell of a signature, which is empty where nobody asks for signatures.
+fn signature(signature: Option<&CommitSignature>) -> Cell {
+    let Some(signature) = signature else { return Cell::from("") };
+    let CommitSignature { verdict, signer, key, .. } = signature;
+    match verdict {
+        SignatureVerdict::Accepted => {
+            let brief = signer.as_ref().or(key.as_ref()).cloned().unwrap_or_default();
+            Cell::from(signature.to_string()).or_brief(brief)
+        }
+        _ => Cell::from(signature.to_string()).or_brief(verdict.to_string()).styled(WAITING),
+    }
 }
 
 /// Returns the row of a move in a table.
@@ -160,6 +178,10 @@ fn csv(entries: &[HistoryEntry]) -> Result<String, CliError> {
         "act",
         "reason",
         "evidence",
+        "signature",
+        "signer",
+        "signingKey",
+        "signatureReason",
     ];
     writer.write_record(header).map_err(failed)?;
     for entry in entries {
@@ -167,6 +189,11 @@ fn csv(entries: &[HistoryEntry]) -> Result<String, CliError> {
         let proof = entry.actor_proof.to_string();
         let (at, act, evidence) = (entry.at.to_string(), entry.act.to_string(), evidence.join("; "));
         let digest = entry.digest.as_ref().map(|digest| digest.as_str());
+        let signature = entry.signature.as_ref();
+        let of_signature = |of: fn(&CommitSignature) -> &Option<String>| {
+            signature.and_then(|signature| of(signature).as_deref()).unwrap_or_default()
+        };
+        let verdict = signature.map(|signature| signature.verdict.to_string()).unwrap_or_default();
         let record = [
             at.as_str(),
             entry.commit.as_str(),
@@ -182,6 +209,10 @@ fn csv(entries: &[HistoryEntry]) -> Result<String, CliError> {
             &act,
             entry.reason.as_deref().unwrap_or_default(),
             &evidence,
+            &verdict,
+            of_signature(|signature| &signature.signer),
+            of_signature(|signature| &signature.key),
+            of_signature(|signature| &signature.reason),
         ];
         writer.write_record(record.map(harmless)).map_err(failed)?;
     }

@@ -40,6 +40,7 @@
 //! - [`sync`]: `tagalong sync`
 //! - [`table`]: tables that fit the terminal
 //! - [`terminal`]: the width of the terminal, and what is said on it besides results
+//! - [`trust`]: `tagalong trust` and its command
 //! - [`version`]: the version with its commit
 //! - [`watch`]: shows something again and again
 //! - [`windows`]: `tagalong windows`
@@ -84,6 +85,7 @@ pub mod status;
 pub mod sync;
 pub mod table;
 pub mod terminal;
+pub mod trust;
 pub mod version;
 pub mod watch;
 pub mod windows;

@@ -26,11 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// The bar of the process, which is hidden at first.
-static BAR: LazyLock<ProgressBar> = LazyLock::new(|| {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    let style = ProgressStyle::with_template("{bar:24} {pos} of {len} {msg}, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-});
+static BAR: LazyLock<ProgressBar> =
+    LazyLock::new(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style(0)));
 /// Whether the bar may not be shown any more.
 static HAS_ENDED: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +44,12 @@ pub fn layer() -> Option<BoxedLayer> {
         }
     });
     Some(Listener.with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE)).boxed())
+}
+
+/// Returns the style of a bar for so many things, or of a mere count if their number is not known.
+fn style(of: u64) -> ProgressStyle {
+    let template = if of == 0 { "{spinner} {pos} {msg}" } else { "{bar:24} {pos} of {len} {msg}, {eta} left" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// Removes the bar for good, because the result follows.
@@ -78,6 +81,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Listener {
         event.record(&mut step);
         if BAR.message() != step.what {
             BAR.reset();
+            BAR.set_style(style(step.of));
             BAR.set_message(step.what);
         }
         BAR.set_length(step.of);

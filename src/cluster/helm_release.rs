@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::condition::Condition;
 use super::config::ObjectRef;
+use super::flux_object::FluxObject;
 use super::rollout::Progress;
 
 /// How the inventory of a Kustomization names the kind of a HelmRelease.
@@ -31,27 +32,9 @@ pub struct Status {
 }
 
 /// A HelmRelease.
-#[derive(Debug, Clone)]
-pub struct HelmRelease {
-    /// Its namespace and name.
-    pub name: ObjectRef,
-    generation: Option<i64>,
-    spec: Spec,
-    status: Status,
-}
+pub type HelmRelease = FluxObject<Spec, Status>;
 
-impl HelmRelease {
-    /// The HelmRelease of a namespace that the API returned.
-    pub fn of(namespace: &str, resource: Resource) -> HelmRelease {
-        let name = resource.metadata.name.unwrap_or_default();
-        HelmRelease {
-            name: ObjectRef { namespace: namespace.to_owned(), name },
-            generation: resource.metadata.generation,
-            spec: resource.spec,
-            status: resource.status.unwrap_or_default(),
-        }
-    }
-
+impl FluxObject<Spec, Status> {
     /// Returns its progress with its current values; `revision` is the one that brought them.
     pub fn progress(&self, revision: &str) -> Progress {
         let ready = Condition::find(&self.status.conditions, "Ready");

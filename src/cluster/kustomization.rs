@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::condition::Condition;
 use super::config::ObjectRef;
+use super::flux_object::FluxObject;
 use super::helm_release;
 use super::rollout::{ImageChange, LastApplied, Progress};
 
@@ -61,27 +62,9 @@ pub struct InventoryEntry {
 }
 
 /// A Kustomization.
-#[derive(Debug, Clone)]
-pub struct Kustomization {
-    /// Its namespace and name.
-    pub name: ObjectRef,
-    generation: Option<i64>,
-    spec: Spec,
-    status: Status,
-}
+pub type Kustomization = FluxObject<Spec, Status>;
 
-impl Kustomization {
-    /// The Kustomization of a namespace that the API returned.
-    pub fn of(namespace: &str, resource: Resource) -> Kustomization {
-        let name = resource.metadata.name.unwrap_or_default();
-        Kustomization {
-            name: ObjectRef { namespace: namespace.to_owned(), name },
-            generation: resource.metadata.generation,
-            spec: resource.spec,
-            status: resource.status.unwrap_or_default(),
-        }
-    }
-
+impl FluxObject<Spec, Status> {
     /// Returns whether it applies a GitRepository. A reference without a namespace means the Kustomization's own.
     pub fn takes_from(&self, source: &ObjectRef) -> bool {
         let SourceRef { kind, name, namespace } = &self.spec.source_ref;

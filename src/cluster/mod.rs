@@ -14,6 +14,7 @@
 //! - [`pending_rollouts`]: commits that the cluster has not applied yet
 //! - [`watch`]: notifies Flux and Argo CD of commits, and watches them until these are applied
 //! - [`rollout_state`]: the state of a commit in the cluster
+//! - [`flux_object`]: what both Kustomizations and HelmReleases have
 //! - [`flux_ready`]: whether Flux has applied a commit
 //! - [`argocd`]: the status that Argo CD reports for an Application
 //! - [`pods`]: the images that run in pods
@@ -27,6 +28,7 @@ pub mod condition;
 pub mod config;
 pub mod election;
 pub mod error;
+pub mod flux_object;
 pub mod flux_ready;
 pub mod git_repository;
 pub mod helm_release;

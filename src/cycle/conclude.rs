@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::{Repository, Version};
-use crate::plan::order_record::OrderedBy;
+use crate::policy::order::Order;
+use crate::policy::tags::TagRule;
 
 use super::decision::Decision;
 use super::engine::{Engine, Outcome, Run};
@@ -63,16 +64,23 @@ impl Engine {
         })
     }
 
-    /// Returns the state of each image, with the repository that it is built from if its commits decide the order: then a
-    /// cycle has read its labels.
+    /// Returns the state of each image, with the repository that it is built from: the one of its policy, or else what its
+    /// labels say, as far as a cycle has read them anyway.
     fn statuses(&self, decision: &Decision) -> Vec<ImageStatus> {
         let (registry, policies) = (&self.services().registry, &decision.inputs.config.policies);
-        let source = |image: &Repository, version: &Version| registry.known_source_labels(image, version)?.source;
-        let by_commit = |image: &Repository| {
-            policies.rule_for(image).is_some_and(|rule| OrderedBy::of(&rule.tags) == OrderedBy::Commit)
+        let named = |image: &Repository, version: &Version| registry.known_source_labels(image, version)?.source;
+        let with_source = |status: ImageStatus| {
+            let rule = policies.rule_for(&status.image);
+            let branch = rule.and_then(|rule| match &rule.tags {
+                TagRule::Sha { order: Order::Commit(branch), .. } => Some(branch),
+                _ => None,
+            });
+            let configured = branch.and_then(|branch| branch.source.as_ref()).map(ToString::to_string);
+            // Only for that order are the labels of each version read.
+            let own = || branch.and_then(|_| status.named_source(named));
+            let source = configured.or_else(own).or_else(|| registry.known_source(&status.image));
+            ImageStatus { source, ..status }
         };
-        let with_source =
-            |status: ImageStatus| if by_commit(&status.image) { status.with_source(source) } else { status };
         decision.statuses().into_iter().map(with_source).collect()
     }
 

@@ -57,9 +57,9 @@ impl MoveLog {
     }
 
     /// Adds the known moves to newer ones.
-    fn of(newer: &Newer, followed: &FollowedTip, scope: Scope, are_signed: bool, known: Option<&MoveLog>) -> MoveLog {
+    fn of(newer: &Newer, followed: &FollowedTip, scope: Scope, known: Option<&MoveLog>) -> MoveLog {
         let history = &newer.history;
-        let found = history_entry::entries(&history.moves, &history.records, &followed.config.stages, are_signed);
+        let found = history_entry::entries(&history.moves, &history.records, &followed.config.stages);
         let mut entries: Vec<Arc<HistoryEntry>> = found.into_iter().map(Arc::new).collect();
         entries.extend(known.filter(|_| newer.continues).iter().flat_map(|known| known.entries.iter().cloned()));
         let is_cut = entries.len() > MOST;
@@ -117,8 +117,7 @@ impl Engine {
             if is_short && BareClone::open(self.repo().clone())?.deepen()? == Deepened::More {
                 continue;
             }
-            let are_signed = clone.requires_signatures();
-            return Ok(Some(Arc::new(MoveLog::of(&newer, &followed, scope, are_signed, known.map(Arc::as_ref)))));
+            return Ok(Some(Arc::new(MoveLog::of(&newer, &followed, scope, known.map(Arc::as_ref)))));
         }
     }
 }

@@ -75,8 +75,7 @@ fn all(engine: &Engine, selection: &Selection) -> Result<Replayed<Vec<HistoryEnt
     }
     let wants = |file: &str| is_manifest_name(file) || config.field_rules.take(file);
     let history = read(&mut tip, &config, &inventory, &wants)?;
-    let are_signed = tip.clone.requires_signatures();
-    let found = history_entry::entries(&history.moves, &history.records, &config.stages, are_signed);
+    let found = history_entry::entries(&history.moves, &history.records, &config.stages);
     Ok(Replayed { found, notes: notes(&history) })
 }
 
@@ -99,7 +98,6 @@ pub fn audit(engine: &Engine, since: Option<Timestamp>) -> Result<Replayed<Audit
             moves: &history.moves,
             records: &history.records,
             orders: &history.orders,
-            are_signed: tip.clone.requires_signatures(),
             closed: &|name: &Name, at: &Point| was_closed(tip, &config, name, at),
         };
         let mut notes = notes(&history);

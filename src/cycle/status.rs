@@ -35,7 +35,7 @@ pub struct ImageStatus {
     pub reasons: Vec<StatusReason>,
     /// The holds on it.
     pub holds: Vec<HoldStatus>,
-    /// The repository that it is built from, according to its labels, if they were read.
+    /// The repository that it is built from, if its policy or an image names it.
     #[serde(skip)]
     pub source: Option<String>,
 }
@@ -183,11 +183,10 @@ impl From<&Hold> for HoldStatus {
 }
 
 impl ImageStatus {
-    /// Adds the repository that it is built from, given what is known of each version.
-    pub fn with_source(self, source: impl Fn(&Repository, &Version) -> Option<String>) -> ImageStatus {
+    /// Returns the repository that it is built from, given what is known of each version.
+    pub fn named_source(&self, source: impl Fn(&Repository, &Version) -> Option<String>) -> Option<String> {
         let version = |place: &FieldVersion| Version { tag: place.tag.clone(), digest: place.digest.clone() };
-        let source = self.current.iter().find_map(|place| source(&self.image, &version(place)));
-        ImageStatus { source, ..self }
+        self.current.iter().find_map(|place| source(&self.image, &version(place)))
     }
 }
 

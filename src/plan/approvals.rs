@@ -9,7 +9,7 @@ use crate::stage::name::Name;
 use crate::stage::release::ReleaseId;
 
 use super::hold::CommitRecord;
-use super::stage_order::{StageOrder, StageRelease};
+use super::stage_order::{RefusedApproval, StageOrder, StageRelease};
 use super::trailer::{decode_word, encode_word, single_line};
 
 /// An approval that was not withdrawn.
@@ -52,20 +52,32 @@ pub struct StageOrders {
     pub approvals: Vec<Approval>,
     /// All acknowledgments.
     pub acknowledged: Vec<Acknowledged>,
+    /// The latest approvals that do not count because of their signatures.
+    pub refused: Vec<RefusedApproval>,
 }
+
+/// The number of approvals that do not count and are remembered. Anybody who can push can make more.
+const REFUSED: usize = 20;
 
 impl StageOrders {
     /// Applies commits, given newest first, to the orders before them.
     pub fn after(mut self, records: &[Arc<CommitRecord>]) -> StageOrders {
         for record in records.iter().rev() {
             record.trailers.stage_orders.iter().for_each(|order| self.apply(order, record));
+            self.refused.extend(record.refused.iter().cloned());
         }
+        self.refused.drain(..self.refused.len().saturating_sub(REFUSED));
         self
     }
 
     /// Returns the approvals of a release for a stage.
     pub fn approvals_of(&self, stage: &Name, release: &ReleaseId) -> impl Iterator<Item = &Approval> {
         self.approvals.iter().filter(move |approval| approval.what.is(stage, release))
+    }
+
+    /// Returns the approvals of a release for a stage that do not count, oldest first.
+    pub fn refused_for(&self, stage: &Name, release: &ReleaseId) -> impl Iterator<Item = &RefusedApproval> {
+        self.refused.iter().filter(move |refused| refused.what.is(stage, release))
     }
 
     fn apply(&mut self, order: &StageOrder, record: &CommitRecord) {
@@ -105,6 +117,9 @@ impl StageOrders {
             let kind = if *is_proved { "acknowledged" } else { "claimed" };
             let _ = writeln!(lines, "{kind} {stage} {}", by.words());
         }
+        for RefusedApproval { what, commit, why } in &self.refused {
+            let _ = writeln!(lines, "refused {} {commit} {}", encode_word(&what.value()), single_line(why));
+        }
         lines
     }
 
@@ -114,15 +129,19 @@ impl StageOrders {
         for line in lines.lines() {
             let (kind, rest) = line.split_once(' ')?;
             let (what, rest) = rest.split_once(' ')?;
-            let by = Signature::read(rest)?;
             match kind {
                 "approval" => {
-                    let what = StageRelease::read(&decode_word(what))?;
+                    let (what, by) = (StageRelease::read(&decode_word(what))?, Signature::read(rest)?);
                     orders.approvals.push(Approval { what, by });
                 }
                 "acknowledged" | "claimed" => {
                     let (stage, is_proved) = (what.parse().ok()?, kind == "acknowledged");
-                    orders.acknowledged.push(Acknowledged { stage, by, is_proved });
+                    orders.acknowledged.push(Acknowledged { stage, by: Signature::read(rest)?, is_proved });
+                }
+                "refused" => {
+                    let (what, (commit, why)) = (StageRelease::read(&decode_word(what))?, rest.split_once(' ')?);
+                    let (commit, why) = (commit.to_owned(), why.to_owned());
+                    orders.refused.push(RefusedApproval { what, commit, why });
                 }
                 _ => return None,
             }
@@ -177,6 +196,8 @@ mod tests {
             is_trusted,
             trailers: Trailers::read(message).counting(effect, is_trusted),
             signed_by: SignedBy { approver: approver.map(str::to_owned), ..SignedBy::default() },
+            signature: None,
+            refused: Vec::new(),
         })
     }
 
@@ -215,6 +236,28 @@ mod tests {
     }
 
     #[test]
+    fn only_the_latest_approvals_that_do_not_count_are_kept() {
+        let what = StageRelease::read(&format!("live {} (v1)", "1".repeat(64))).expect("an approval");
+        let refused = |number: usize| {
+            let mut record = record("x", Effect::Nothing, None);
+            let refused = RefusedApproval { what: what.clone(), commit: number.to_string(), why: "x".to_owned() };
+            Arc::make_mut(&mut record).refused = vec![refused];
+            record
+        };
+        let newest_first: Vec<_> = (0..1000).rev().map(refused).collect();
+        let orders = StageOrders::default().after(&newest_first);
+        assert_eq!(
+            (orders.refused.len(), orders.refused.last().map(|one| one.commit.as_str())),
+            (REFUSED, Some("999"))
+        );
+        let live = "live".parse().expect("a name");
+        assert_eq!(
+            (orders.refused_for(&live, &id('1')).count(), orders.refused_for(&live, &id('2')).count()),
+            (REFUSED, 0)
+        );
+    }
+
+    #[test]
     fn acknowledgments_are_signed_where_anybody_can_sign() {
         let acknowledged = |signed_by: SignedBy| {
             let mut record = record("x\n\nTagalong-Acknowledge: live\nTagalong-Actor: Bob\n", Effect::Nothing, None);
@@ -240,9 +283,12 @@ mod tests {
         let what = StageRelease::read(&format!("live {} (v1)", "1".repeat(64))).expect("an approval");
         let acknowledged =
             |is_proved| Acknowledged { stage: "live".parse().expect("a name"), by: sign("b%20ob", ""), is_proved };
+        let refused =
+            RefusedApproval { what: what.clone(), commit: "c0ffee6".to_owned(), why: "not signed".to_owned() };
         let orders = StageOrders {
             approvals: vec![Approval { what, by: sign("Ada Lovelace", "it works") }],
             acknowledged: vec![acknowledged(true), acknowledged(false)],
+            refused: vec![refused],
         };
         assert_eq!(StageOrders::read(&orders.lines()), Some(orders.clone()));
         assert_eq!(StageOrders::read(&format!("{}approval x", orders.lines())), None);

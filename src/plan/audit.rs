@@ -51,8 +51,6 @@ pub struct Evidence<'e> {
     pub records: &'e HashMap<String, Arc<CommitRecord>>,
     /// The commits with orders about stages, newest first.
     pub orders: &'e [OrderCommit],
-    /// True if trusted commits are signed.
-    pub are_signed: bool,
     /// Returns the reason why a window was closed at the time of a commit, with its calendar as it was.
     pub closed: &'e dyn Fn(&Name, &Point) -> Option<String>,
 }
@@ -80,7 +78,7 @@ pub fn audit(evidence: &Evidence<'_>, since: Option<Timestamp>) -> Audit {
             }
             audit.moves += 1;
             let Some(record) = evidence.records.get(&moved.at.commit) else { continue };
-            let entry = history_entry::entry(moved, record, Some(stage.name.clone()), evidence.are_signed);
+            let entry = history_entry::entry(moved, record, Some(stage.name.clone()));
             let lacks = lacks(moved, to, stage, record, &entry, &stays, evidence);
             if !lacks.is_empty() {
                 audit.unproved.push(Unproved { entry, lacks });

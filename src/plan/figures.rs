@@ -251,6 +251,7 @@ mod tests {
             built: (act == MoveAct::Deploy).then(|| at(minute - 10)),
             actor: "ada".to_owned(),
             actor_proof: ActorProof::Claimed,
+            signature: None,
             act,
             reason: None,
             evidence: Vec::new(),

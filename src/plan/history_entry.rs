@@ -13,6 +13,7 @@ use crate::stage::promotion::Evidence;
 use crate::stage::stages::Stages;
 use crate::stage::timeline::FieldMove;
 
+use super::commit_signature::{CommitSignature, SignatureVerdict};
 use super::hold::CommitRecord;
 use super::order_record::{OrderedBy, RecordedOrder};
 use super::origin;
@@ -46,6 +47,9 @@ pub struct HistoryEntry {
     pub actor: String,
     /// How that is known.
     pub actor_proof: ActorProof,
+    /// The signature of the commit, if only signed commits count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<CommitSignature>,
     /// What kind of move it was.
     pub act: MoveAct,
     /// The reason that was given, or the subject of the commit.
@@ -107,20 +111,18 @@ impl fmt::Display for MoveAct {
     }
 }
 
-/// Returns the history of moves, newest first. Fields that only changed their place are left out. `are_signed` is true if
-/// trusted commits are signed.
+/// Returns the history of moves, newest first. Fields that only changed their place are left out.
 pub fn entries(
     moves: &[FieldMove],
     records: &HashMap<String, Arc<CommitRecord>>,
     stages: &Stages,
-    are_signed: bool,
 ) -> Vec<HistoryEntry> {
     let mut entries = Vec::new();
     for commit in moves.chunk_by(|a, b| a.at.ago == b.at.ago) {
         let Some(record) = commit.first().and_then(|moved| records.get(&moved.at.commit)) else { continue };
         entries.extend(commit.iter().filter(|moved| !only_moved(moved, commit, stages)).map(|moved| {
             let stage = stages.of(&moved.file).map(|stage| stage.name.clone());
-            entry(moved, record, stage, are_signed)
+            entry(moved, record, stage)
         }));
     }
     entries
@@ -143,11 +145,12 @@ pub fn only_moved(moved: &FieldMove, commit: &[FieldMove], stages: &Stages) -> b
 }
 
 /// Returns the entry of a move by a commit.
-pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_signed: bool) -> HistoryEntry {
+pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>) -> HistoryEntry {
     let trailers = &record.trailers;
     let act = act(moved, record, stage.as_ref());
     let signer = record.signed_by.glass_breaker.as_ref().or(record.signed_by.approver.as_ref());
-    let is_signed = are_signed && record.is_trusted || moved.is_recorded && signer.is_some();
+    let accepted = |signature: &CommitSignature| signature.verdict == SignatureVerdict::Accepted;
+    let is_signed = record.signature.as_ref().is_some_and(accepted) || moved.is_recorded && signer.is_some();
     let claimed = trailers.actor.as_ref().filter(|_| moved.is_recorded);
     let subject = Some(record.subject.clone()).filter(|subject| !subject.is_empty());
     let shown = |version: &Option<Version>| version.as_ref().map(ToString::to_string);
@@ -163,6 +166,7 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         built: recorded_order(moved, record).and_then(|order| order.dates.contents()),
         actor: signer.filter(|_| moved.is_recorded).or(claimed).unwrap_or(&record.author).clone(),
         actor_proof: if is_signed { ActorProof::Signature } else { ActorProof::Claimed },
+        signature: record.signature.clone(),
         act,
         reason: trailers.reason.clone().filter(|_| moved.is_recorded).or(subject),
         evidence: evidence(moved, record, act),

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::stage_order::SignedBy;
+use super::commit_signature::CommitSignature;
+use super::stage_order::{RefusedApproval, SignedBy};
 use super::trailer::{Effect, Hold, Origin, RecordedMove, Target, Trailers, agree, refers_to};
 
 /// A commit of the branch, as far as it matters for holds.
@@ -33,6 +34,10 @@ pub struct CommitRecord {
     pub trailers: Trailers,
     /// Who signed it, if it gives orders about stages.
     pub signed_by: SignedBy,
+    /// Its signature, if signatures matter and it was looked at.
+    pub signature: Option<CommitSignature>,
+    /// The approvals that it gives, and that do not count because of its signature.
+    pub refused: Vec<RefusedApproval>,
 }
 
 impl CommitRecord {
@@ -230,6 +235,8 @@ mod tests {
             is_trusted: true,
             trailers: Trailers::read(message),
             signed_by: SignedBy::default(),
+            signature: None,
+            refused: Vec::new(),
         })
     }
 

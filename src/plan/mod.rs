@@ -7,6 +7,7 @@
 //! - [`batch`]: the distribution of updates to commits
 //! - [`broken_glass`]: stages whose conditions were skipped
 //! - [`candidates`]: the tags of an image that a policy may choose
+//! - [`commit_signature`]: the signature of a commit, for people
 //! - [`decide`]: makes a plan from fields and candidates
 //! - [`fallback`]: falls back to the next best tag if the best one is broken
 //! - [`figures`]: how often and how fast versions are deployed, and taken back
@@ -39,6 +40,7 @@ pub mod automatic_rollback;
 pub mod batch;
 pub mod broken_glass;
 pub mod candidates;
+pub mod commit_signature;
 pub mod decide;
 pub mod fallback;
 pub mod figures;

@@ -236,6 +236,8 @@ mod tests {
                 is_trusted: true,
                 trailers: Trailers::read(&lines),
                 signed_by: Default::default(),
+                signature: None,
+                refused: Vec::new(),
             })
         };
         steps.iter().rev().enumerate().map(record).collect()

@@ -313,6 +313,8 @@ mod tests {
             is_trusted: true,
             trailers: Trailers::read(&format!("x\n\nTagalong-Resume: {what}\n")),
             signed_by: Default::default(),
+            signature: None,
+            refused: Vec::new(),
         })
     }
 

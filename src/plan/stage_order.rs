@@ -25,6 +25,17 @@ pub struct StageRelease {
     pub release: KnownRelease,
 }
 
+/// An approval that does not count because of the signature of its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedApproval {
+    /// The stage and the release.
+    pub what: StageRelease,
+    /// The ID of the commit.
+    pub commit: String,
+    /// What the signature is like.
+    pub why: String,
+}
+
 /// The people who signed a commit, by what they may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SignedBy {

@@ -69,6 +69,8 @@ mod tests {
                 is_trusted: true,
                 trailers: Trailers::read(message).counting(Effect::Nothing, true),
                 signed_by: SignedBy::default(),
+                signature: None,
+                refused: Vec::new(),
             })
         };
         let mut records: Vec<_> = messages.iter().rev().enumerate().map(record).collect();

@@ -144,6 +144,20 @@ impl Cache {
         self.store.put(digest_key(kind::SOURCE_LABELS, self.number_for(repository), digest), value);
     }
 
+    /// The source repository that one of the images of a repository names.
+    pub fn source(&self, repository: &Repository) -> Option<String> {
+        let bytes = self.store.get(&key_below(kind::SOURCE, self.number(repository)?, &[]))?;
+        Unpacker(&bytes).maybe()?
+    }
+
+    /// Stores the source repository that one of the images of a repository names.
+    pub fn remember_source(&self, repository: &Repository, source: &str) {
+        if self.source(repository).as_deref() != Some(source) {
+            let key = key_below(kind::SOURCE, self.number_for(repository), &[]);
+            self.store.put(key, Packer::default().maybe(Some(source)).done());
+        }
+    }
+
     /// The known push times of tags.
     pub fn pushes(&self, repository: &Repository) -> HashMap<Tag, Timestamp> {
         let mut pushes = HashMap::new();
@@ -390,6 +404,8 @@ mod tests {
             cache.remember(&other, Some(&tag("t0")), &image(9));
             cache.remember_source_labels(&app, &image(2).digest, &labels);
             cache.remember_source_labels(&app, &image(3).digest, &labels);
+            cache.remember_source(&app, "https://old.example/app");
+            cache.remember_source(&app, "https://git.example/app");
             let at = image(0).created.expect("a time");
             cache.remember_pushes(&app, &[(tag("t2"), at), (tag("t3"), at)]);
             // A second process works without the file.
@@ -406,6 +422,7 @@ mod tests {
         assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
         assert_eq!(cache.source_labels(&app, &image(3).digest), Some(labels));
         assert_eq!(cache.source_labels(&app, &image(2).digest), None);
+        assert_eq!(cache.source(&app).as_deref(), Some("https://git.example/app"));
         assert_eq!(cache.tag(&other, &tag("t0")), Some(image(9)));
     }
 

@@ -23,8 +23,10 @@ pub(super) mod kind {
     pub const SOURCE_LABELS: u8 = b'o';
     /// Proof of origin that was verified, by the repository's number and the digest: what was required, and what was found.
     pub const ORIGIN: u8 = b'g';
+    /// The source repository that one of the images of a repository names, by the repository's number.
+    pub const SOURCE: u8 = b'f';
     /// The kinds that are stored by the number of a repository.
-    pub const BELOW_REPOSITORIES: [u8; 6] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS, ORIGIN];
+    pub const BELOW_REPOSITORIES: [u8; 7] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS, ORIGIN, SOURCE];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';
     /// The number of the next repository.

@@ -70,6 +70,7 @@ impl Client {
         if !self.has_mirror(repository)? {
             part_cache.add_image_config(repository, &digest, read.size);
         }
+        read.config.iter().for_each(|config| self.note_source(repository, config));
         Ok(read.config.ok().and_then(|config| config.created()))
     }
 }

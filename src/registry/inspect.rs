@@ -118,7 +118,9 @@ impl Client {
         let digest = parse_digest(repository, config.digest())?;
         let read = self.image_config(repository, &digest).await?;
         let read = read.ok_or_else(|| missing(repository, image, "the image config", config.digest()))?;
-        let created = read.config?.created();
+        let image_config = read.config?;
+        self.note_source(repository, &image_config);
+        let created = image_config.created();
         if !self.has_mirror(repository)? {
             part_cache.add_image_config(repository, &digest, read.size);
         }

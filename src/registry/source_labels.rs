@@ -7,7 +7,10 @@ use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::error::RegistryError;
 use super::inspect::missing;
-use super::manifest::SourceLabels;
+use super::manifest::{ImageConfig, SourceLabels};
+
+/// The longest address that is remembered, in bytes.
+const LONGEST_SOURCE: usize = 1_000;
 
 impl Client {
     /// The source labels of an image, which are cached by digest. A cached tag is assumed not to have moved.
@@ -43,6 +46,18 @@ impl Client {
     /// The cached source labels of an image. Sends no request.
     pub fn known_source_labels(&self, repository: &Repository, version: &Version) -> Option<SourceLabels> {
         self.cache().source_labels(repository, &self.known(repository, version)?.digest)
+    }
+
+    /// The source repository of the images of a repository, as far as one of them has named it by the way. Sends no request.
+    pub fn known_source(&self, repository: &Repository) -> Option<String> {
+        self.cache().source(repository)
+    }
+
+    /// Remembers the source repository that an image config names, which was read for its date.
+    pub(super) fn note_source(&self, repository: &Repository, config: &ImageConfig) {
+        if let Some(source) = config.source_labels().source.filter(|source| source.len() <= LONGEST_SOURCE) {
+            self.cache().remember_source(repository, &source);
+        }
     }
 
     /// The labels of a manifest's image config; for an index, those of the first platform that exists.

@@ -66,7 +66,7 @@ impl BareClone {
         let (limit, signers) = (self.config.history_limit, self.signers.identity());
         match subject {
             Subject::Holds => format!("3 {limit} {signers} "),
-            Subject::StageOrders => format!("2 {limit} {signers} {} ", self.people.identity()),
+            Subject::StageOrders => format!("3 {limit} {signers} {} ", self.people.identity()),
             Subject::MergedProposals => "1 ".to_owned(),
         }
     }

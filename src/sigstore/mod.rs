@@ -15,7 +15,8 @@
 //! - [`verdict`]: its result
 //! - [`flaw`]: the reasons why material does not count
 //! - `evidence`: material, read into one form; `cosign2`: the formats of cosign 2, made into that of cosign 3
-//! - `signature`: one signature; `failure`: what its library says, in our words; `provider`: the arithmetic
+//! - [`provider`]: the arithmetic
+//! - `signature`: one signature; `failure`: what its library says, in our words
 //! - `simple_signing`, `statement`: what is signed
 //! - `attestation`, `provenance`, `scan`: what attestations say
 //! - `foreign`: texts from outside
@@ -30,7 +31,7 @@ pub mod key;
 pub mod matcher;
 pub mod material;
 mod provenance;
-mod provider;
+pub mod provider;
 pub mod requirement;
 mod scan;
 mod signature;

@@ -14,7 +14,7 @@ use sigstore_verify::crypto::{
 use sigstore_verify::types::HashAlgorithm;
 
 /// Hands the arithmetic to the library, once. Whoever verifies calls this first.
-pub(super) fn install() {
+pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // It fails only if there is one already, and nobody else hands one over.

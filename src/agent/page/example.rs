@@ -195,6 +195,7 @@ pub fn moved(minutes: i64, image: &str, from: &str, to: &str, act: MoveAct) -> H
         built: Some(ago(minutes + 12)),
         actor: "Ada <ada@example.com>".to_owned(),
         actor_proof: ActorProof::Claimed,
+        signature: None,
         act,
         reason: Some("because <em>".to_owned()),
         evidence: vec![Evidence {

@@ -100,11 +100,12 @@ fn who(entry: &HistoryEntry, fields: usize, view: &View) -> Markup {
     html! {
         p {
             "by " (prose(&entry.actor))
-            @if entry.actor_proof == ActorProof::Signature { " (signed)" }
+            @if entry.signature.is_none() && entry.actor_proof == ActorProof::Signature { " (signed)" }
             @if let Some(reason) = reason { ": " (prose(reason)) }
             @if fields > 1 { ", " (counted(fields, "field")) }
             @if let Some(rollout) = rollout(&entry.image, &entry.commit, view) { ", " (rollout) }
         }
+        @if let Some(signature) = &entry.signature { p .signature { (prose(&signature.to_string())) } }
         @if !entry.evidence.is_empty() {
             p .evidence {
                 @for (at, evidence) in entry.evidence.iter().enumerate() {

@@ -7,6 +7,7 @@
 //! - [`moves`]: the moves of image fields along the branch
 //! - [`read_back`]: the commits, read only as far back as necessary
 //! - [`recent`]: the commits that moved image fields lately
+//! - [`signatures`]: the signatures of commits
 
 pub mod branch;
 pub mod confirm;
@@ -15,3 +16,4 @@ pub mod merged_proposals;
 pub mod moves;
 pub mod read_back;
 pub mod recent;
+pub mod signatures;

@@ -13,6 +13,7 @@ use crate::manifest::inventory::Inventory;
 use crate::plan::broken_glass::OrderCommit;
 use crate::plan::hold::CommitRecord;
 use crate::plan::trailer::{RecordedMove, Trailers, agree};
+use crate::progress;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
@@ -23,7 +24,8 @@ use crate::stage::promotion::APPROVAL;
 use crate::stage::timeline::{FieldMove, Point};
 
 use super::merged_proposals::MergedProposals;
-use super::read_back::{Horizon, record};
+use super::read_back::{COMMITS, Horizon, record};
+use super::signatures;
 use crate::cycle::tip::Tip;
 
 /// The moves of image fields up to a commit of the branch.
@@ -180,6 +182,7 @@ impl<'r> Reading<'r> {
             }
             self.take(clone, &step)?;
             self.commits.push((step.logged.id, step.logged.time));
+            progress::report_open(COMMITS, self.commits.len());
             if step.logged.is_cut {
                 return Ok(End::Cut);
             }
@@ -210,6 +213,9 @@ impl<'r> Reading<'r> {
         }
         let ago = self.commits.len();
         let mut record = record(clone, &step.logged, ago, &self.proposals)?;
+        if record.signature.is_none() {
+            record.signature = signatures::signature(clone, step.logged.id)?;
+        }
         if step.logged.parents.len() > 1 && (!record.is_trusted || record.trailers.moves.is_empty()) {
             record = with_merged(clone, record, &step.logged, &self.proposals)?;
         }
@@ -333,6 +339,7 @@ fn with_merged(
         if clone.requires_signatures() {
             // That is who signed; anybody may have made the merge.
             merged.author = brought.author;
+            merged.signature = brought.signature;
         }
     }
     Ok(if merged.trailers.moves.is_empty() { merge } else { merged })

@@ -13,16 +13,17 @@ use crate::plan::hold::{CommitRecord, NamedHolds};
 use crate::plan::stage_order::SignedBy;
 use crate::plan::trailer::{Effect, Hold, Trailers};
 use crate::plan::undone::{self, Awaited};
+use crate::progress;
 use crate::repo::checkpoint::{Checkpoint, Subject};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
 use crate::repo::history::Logged;
-use crate::repo::signers::people::Role;
 use crate::text;
 
 use super::confirm::confirms;
 use super::merged_proposals::MergedProposals;
+use super::signatures;
 
 /// The assumed limit for the difference between the clocks of builds and of commits.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
@@ -230,6 +231,7 @@ impl<'k> Reading<'k> {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(clone, &group)?;
+            progress::report_open(COMMITS, self.read.records.len());
             if self.knows_holds && self.read.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
@@ -341,6 +343,9 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
     group.iter().enumerate().filter_map(is_later).collect::<Vec<_>>().into_iter()
 }
 
+/// What is counted while history is read.
+pub(super) const COMMITS: &str = "commits read";
+
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;
 
@@ -352,22 +357,25 @@ pub(super) fn record(
 ) -> Result<CommitRecord, RepoError> {
     let all = proposals.trailers(logged);
     // Most commits are other people's, and say nothing to us.
-    let (effect, is_trusted) = if all.is_empty() {
-        (Effect::Files, false)
+    let (effect, signature, is_trusted) = if all.is_empty() {
+        (Effect::Files, None, false)
     } else {
         let effect = match clone.changes_nothing(logged)? {
             Some(true) => Effect::Nothing,
             Some(false) => Effect::Files,
             None => Effect::Unknown,
         };
-        (effect, clone.is_trusted(logged.id)?)
+        let signature = signatures::signature(clone, logged.id)?;
+        let is_trusted = signatures::is_trusted(signature.as_ref());
+        (effect, signature, is_trusted)
     };
+    let refused = signatures::refused_approvals(clone, logged.id, &all, effect, signature.as_ref())?;
     let shown = |words: &str| text::cut(&text::words(words), MAX_WORDS).into_owned();
     let trailers = all.counting(effect, is_trusted);
     let signed_by = if trailers.stage_orders.is_empty() && trailers.break_glass.is_empty() {
         SignedBy::default()
     } else {
-        signed_by(clone, logged.id)?
+        signatures::signed_by(clone, logged.id)?
     };
     Ok(CommitRecord {
         ago,
@@ -379,14 +387,7 @@ pub(super) fn record(
         is_trusted,
         trailers,
         signed_by,
-    })
-}
-
-/// Returns who signed a commit, by what they may do.
-fn signed_by(clone: &BareClone, id: CommitId) -> Result<SignedBy, RepoError> {
-    Ok(SignedBy {
-        approver: clone.signer(id, Role::Approver)?,
-        glass_breaker: clone.signer(id, Role::GlassBreaker)?,
-        is_unproved: clone.people().is_empty(),
+        signature,
+        refused,
     })
 }

@@ -12,13 +12,14 @@ use crate::cycle::schedules;
 use crate::cycle::write::stage_pull_request::StagePullRequest;
 use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
+use crate::plan::stage_order::RefusedApproval;
 use crate::stage::board::Facts;
 use crate::stage::candidate::{Gate, Stay, Wait};
 use crate::stage::check::CheckState;
 use crate::stage::definition::{ApprovalBy, Check, Stage};
 use crate::stage::name::Name;
 use crate::stage::promotion::{APPROVAL, Evidence};
-use crate::stage::release::Release;
+use crate::stage::release::{Release, ReleaseId};
 use crate::window::schedule::{Schedule, State};
 
 use super::checks::Checks;
@@ -96,11 +97,27 @@ impl Facts for Known {
         if given.len() >= approval.need as usize {
             return Ok(given);
         }
-        let detail = format!("{} of {} approvals by {way} for {}", given.len(), approval.need, release.short());
+        let refused: String = latest_refused(&self.orders, stage, &id);
+        let detail =
+            format!("{} of {} approvals by {way} for {}{refused}", given.len(), approval.need, release.short());
         Err(Wait { gate: Gate::Approval, detail, until: None })
     }
 
     fn now(&self) -> Timestamp {
         self.now
     }
+}
+
+/// The number of approvals that do not count and are named, the latest ones.
+const REFUSED: usize = 3;
+
+/// Returns why approvals of a release do not count, as the end of a sentence.
+fn latest_refused(orders: &StageOrders, stage: &Stage, release: &ReleaseId) -> String {
+    let all: Vec<_> = orders.refused_for(&stage.name, release).collect();
+    let latest = all.iter().skip(all.len().saturating_sub(REFUSED));
+    let one = |refused: &&RefusedApproval| {
+        let commit: String = refused.commit.chars().take(7).collect();
+        format!("; the approval in commit {commit} does not count: {}", refused.why)
+    };
+    latest.map(one).collect()
 }

@@ -6,22 +6,26 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
+use super::verdict::{SignedWith, Verdict};
+
 /// The namespace of git's signatures.
 pub const NAMESPACE: &str = "git";
 
 /// A key, and when it may sign commits.
 #[derive(Debug)]
 pub struct AllowedKey {
-    /// The person, for people: the first principal that is a single one, else the fingerprint.
-    who: String,
+    /// The person: the first principal that is a single one.
+    who: Option<String>,
     key: PublicKey,
+    /// False if it may sign other things than commits only.
+    is_for_git: bool,
     /// In seconds.
     after: Option<i64>,
     /// In seconds.
     before: Option<i64>,
 }
 
-/// Reads the lines of a file. Keys that may sign other things than commits only are left out.
+/// Reads the lines of a file.
 ///
 /// # Errors
 /// The first line that is not valid, or a text without any key.
@@ -33,7 +37,7 @@ pub fn read(text: &str) -> Result<Vec<AllowedKey>, String> {
             continue;
         }
         lines_with_keys += 1;
-        keys.extend(entry(line).map_err(|reason| format!("line {}: {reason}", index + 1))?);
+        keys.push(entry(line).map_err(|reason| format!("line {}: {reason}", index + 1))?);
     }
     match lines_with_keys {
         0 => Err("it contains no keys".to_owned()),
@@ -43,34 +47,70 @@ pub fn read(text: &str) -> Result<Vec<AllowedKey>, String> {
 
 impl AllowedKey {
     /// Returns the name of the person, or the fingerprint of a key that is not a single person's.
-    pub fn who(&self) -> &str {
-        &self.who
+    pub fn who(&self) -> String {
+        self.who.clone().unwrap_or_else(|| fingerprint(&self.key))
     }
 
     /// Returns the person and the fingerprint.
     pub fn describe(&self) -> String {
-        let fingerprint = self.key.fingerprint(HashAlg::Sha256).to_string();
-        if self.who == fingerprint { fingerprint } else { format!("{} ({fingerprint})", self.who) }
+        let fingerprint = fingerprint(&self.key);
+        self.who.as_ref().map_or_else(|| fingerprint.clone(), |who| format!("{who} ({fingerprint})"))
+    }
+
+    /// Returns whether it may sign commits at all.
+    pub fn is_for_commits(&self) -> bool {
+        self.is_for_git
+    }
+
+    /// Returns why the key may not sign a commit at a time in seconds.
+    fn refuses(&self, at: i64) -> Option<&'static str> {
+        if !self.is_for_git {
+            return Some("the key's namespaces do not include git");
+        }
+        if self.after.is_some_and(|after| at < after) {
+            return Some("the commit is older than the key's valid-after");
+        }
+        self.before.is_some_and(|before| at > before).then_some("the commit is newer than the key's valid-before")
+    }
+
+    fn signed_with(&self) -> SignedWith {
+        SignedWith { key: fingerprint(&self.key), who: self.who.clone() }
     }
 }
 
-/// Returns whether an armored signature was made by one of the keys for git.
-pub fn is_signed_by(keys: &[AllowedKey], signature: &str, content: &[u8], at: i64) -> bool {
-    signer(keys, signature, content, at).is_some()
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// Returns the verdict of the keys on an armored signature for git at a time in seconds.
+pub fn verdict(keys: &[AllowedKey], signature: &str, content: &[u8], at: i64) -> Verdict {
+    let Ok(signature) = SshSig::from_pem(signature.trim()) else {
+        return Verdict::refused("it is not a valid SSH signature");
+    };
+    let made_by = PublicKey::from(signature.public_key().clone());
+    let listed = || keys.iter().filter(|allowed| allowed.key.key_data() == made_by.key_data());
+    let with = listed().next().map(AllowedKey::signed_with);
+    if made_by.verify(NAMESPACE, content, &signature).is_err() {
+        return Verdict::Refused { with, reason: "it was not made for this commit".to_owned() };
+    }
+    if let Some(allowed) = listed().find(|allowed| allowed.refuses(at).is_none()) {
+        return Verdict::Accepted(allowed.signed_with());
+    }
+    match listed().find_map(|allowed| allowed.refuses(at)) {
+        Some(reason) => Verdict::Refused { with, reason: reason.to_owned() },
+        None => Verdict::UnknownKey(Some(fingerprint(&made_by))),
+    }
 }
 
 /// Returns the key that made an armored signature for git at a time in seconds.
 pub fn signer<'k>(keys: &'k [AllowedKey], signature: &str, content: &[u8], at: i64) -> Option<&'k AllowedKey> {
     let signature = SshSig::from_pem(signature.trim()).ok()?;
-    let is_in_time = |allowed: &&AllowedKey| {
-        allowed.after.is_none_or(|after| at >= after) && allowed.before.is_none_or(|before| at <= before)
-    };
-    let mut usable = keys.iter().filter(is_in_time);
+    let mut usable = keys.iter().filter(|allowed| allowed.refuses(at).is_none());
     usable.find(|allowed| allowed.key.verify(NAMESPACE, content, &signature).is_ok())
 }
 
 /// Reads a line: who may sign, options, the type of the key, the key, and a comment.
-fn entry(line: &str) -> Result<Option<AllowedKey>, String> {
+fn entry(line: &str) -> Result<AllowedKey, String> {
     let (principals, rest) = word(line)?;
     let (second, after_second) = word(rest)?;
     if is_type(principals) && second.starts_with("AAAA") {
@@ -92,8 +132,7 @@ fn entry(line: &str) -> Result<Option<AllowedKey>, String> {
         return Err(format!("keys of the type `{kind}` are not supported"));
     }
     let Options { is_for_git, after, before } = options;
-    let who = person(principals).unwrap_or_else(|| key.fingerprint(HashAlg::Sha256).to_string());
-    Ok(is_for_git.then_some(AllowedKey { who, key, after, before }))
+    Ok(AllowedKey { who: person(principals), key, is_for_git, after, before })
 }
 
 /// Returns the first of several principals that is not a pattern.
@@ -234,13 +273,13 @@ mod tests {
         assert_eq!(one(&format!("* valid-after=20260102000001Z {KEY}")).after, Some(1_767_312_001));
         // Keys for other purposes do not sign commits.
         for namespaces in ["file", "!git,*", ""] {
-            assert!(read(&format!("* namespaces=\"{namespaces}\" {KEY}")).expect("valid").is_empty(), "{namespaces}");
+            assert!(!one(&format!("* namespaces=\"{namespaces}\" {KEY}")).is_for_commits(), "{namespaces}");
         }
     }
 
     #[test]
     fn a_key_is_known_by_its_person_or_else_by_its_fingerprint() {
-        let who = |principals: &str| one(&format!("{principals} {KEY}")).who().to_owned();
+        let who = |principals: &str| one(&format!("{principals} {KEY}")).who();
         assert_eq!(who("ada@example.com,*@acme.example"), "ada@example.com");
         assert_eq!(who("*@acme.example,!eve@acme.example,ada@acme.example"), "ada@acme.example");
         assert_eq!(who("\"Ada Lovelace\""), "Ada Lovelace");

@@ -10,7 +10,9 @@ use crate::repo::signing;
 
 use super::accepted::Signers;
 use super::allowed::{self, AllowedKey};
+use super::keys;
 use super::people::{People, Role};
+use super::verdict::Verdict;
 
 /// Verifies that commits made with a configuration would count. Returns the number of keys, or `None` if all commits
 /// count.
@@ -39,11 +41,12 @@ struct Signed {
 }
 
 impl BareClone {
-    /// Returns whether the message of a commit counts: always without `trust.signers`, otherwise if one of them signed
-    /// the commit.
-    pub fn is_trusted(&self, id: CommitId) -> Result<bool, RepoError> {
-        let Signers::Only { keys, .. } = &self.signers else { return Ok(true) };
-        Ok(self.signed(id)?.is_some_and(|signed| keys.signed(&signed.signature, &signed.content, signed.at)))
+    /// Returns the verdict of `trust.signers` on the signature of a commit: only if they accept it, its message counts.
+    /// `None` without any, where all messages count.
+    pub fn verdict(&self, id: CommitId) -> Result<Option<Verdict>, RepoError> {
+        let Signers::Only { keys, .. } = &self.signers else { return Ok(None) };
+        let verdict = |signed: Signed| keys.verdict(&signed.signature, &signed.content, signed.at);
+        Ok(Some(self.signed(id)?.map_or(Verdict::Unsigned, verdict)))
     }
 
     /// Returns the signature of a commit, if it has one.
@@ -56,8 +59,8 @@ impl BareClone {
             Err(error) => return Err(doing()(error)),
         };
         let at = self.repository.find_commit(id.0).map_err(doing())?.time().seconds();
-        let signature = std::str::from_utf8(&signature).ok().map(str::to_owned);
-        Ok(signature.map(|signature| Signed { signature, content: content.to_vec(), at }))
+        let signature = String::from_utf8_lossy(&signature).into_owned();
+        Ok(Some(Signed { signature, content: content.to_vec(), at }))
     }
 
     /// Returns the people with special rights.
@@ -65,15 +68,15 @@ impl BareClone {
         &self.people
     }
 
-    /// Returns who signed a commit, if they have a right. Their key has to be valid at the time of the commit.
-    pub fn signer(&self, id: CommitId, role: Role) -> Result<Option<String>, RepoError> {
+    /// Returns the verdict of those who have a right on the signature of a commit. Their key has to be valid at the time of
+    /// the commit. `None` if nobody has the right.
+    pub fn verdict_of(&self, id: CommitId, role: Role) -> Result<Option<Verdict>, RepoError> {
         let keys = self.people.with(role);
         if keys.is_empty() {
             return Ok(None);
         }
-        let Some(signed) = self.signed(id)? else { return Ok(None) };
-        let signer = allowed::signer(keys, &signed.signature, &signed.content, signed.at);
-        Ok(signer.map(|key| key.who().to_owned()))
+        let verdict = |signed: Signed| keys::ssh_verdict(keys, &signed.signature, &signed.content, signed.at);
+        Ok(Some(self.signed(id)?.map_or(Verdict::Unsigned, verdict)))
     }
 
     /// Returns who our own signatures are by, among the people with any of some rights.
@@ -91,7 +94,7 @@ impl BareClone {
         let (signature, at) = (signing::sign(signing, content)?, clock::now().as_second());
         let signer = |role: &Role| allowed::signer(self.people.with(*role), &signature, content.as_bytes(), at);
         match roles.iter().find_map(signer) {
-            Some(key) => Ok(key.who().to_owned()),
+            Some(key) => Ok(key.who()),
             None => Err(RepoError::NotListed {
                 file: signing.key.path().to_owned(),
                 keys: keys(),

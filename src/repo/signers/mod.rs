@@ -7,6 +7,7 @@
 //! - `keys`: the keys in one text
 //! - [`allowed`]: SSH keys, as lines of an allowed_signers file
 //! - `openpgp`: OpenPGP certificates
+//! - [`verdict`]: the verdict on a signature
 //! - [`commits`]: signatures of commits
 
 pub mod accepted;
@@ -17,3 +18,4 @@ mod keys;
 mod openpgp;
 pub mod people;
 pub mod source;
+pub mod verdict;

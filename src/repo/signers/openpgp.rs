@@ -5,12 +5,16 @@ use std::cmp::max_by_key;
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
-use pgp::types::{KeyDetails, Tag};
+use pgp::types::{KeyDetails, SignedUser, Tag};
+
+use super::verdict::{SignedWith, Verdict};
 
 /// A key that may sign.
 #[derive(Debug)]
 pub struct OpenPgpKey {
     key: Key,
+    /// The user ID of its certificate.
+    user: Option<String>,
     /// In seconds.
     created: i64,
     /// In seconds.
@@ -40,22 +44,67 @@ pub fn read(bytes: &[u8]) -> Result<Vec<OpenPgpKey>, String> {
     }
 }
 
-/// Returns whether an armored signature was made by one of the keys.
-pub fn is_signed_by(keys: &[OpenPgpKey], signature: &str, content: &[u8]) -> bool {
-    let Ok((signature, _)) = DetachedSignature::from_string(signature) else { return false };
-    let signed = &signature.signature;
-    let Some(created) = signed.created().map(|at| i64::from(at.as_secs())) else { return false };
-    let lasts = signed.signature_expiration_time().map_or(0, |span| i64::from(span.as_secs()));
-    let has_expired = lasts != 0 && created + lasts < crate::clock::now().as_second();
-    let is_of_data = matches!(signed.typ(), Some(SignatureType::Binary | SignatureType::Text));
-    if has_expired || !is_of_data {
-        return false;
+/// Returns the verdict of the keys on an armored signature.
+pub fn verdict(keys: &[OpenPgpKey], signature: &str, content: &[u8]) -> Verdict {
+    let Ok((signature, _)) = DetachedSignature::from_string(signature) else {
+        return Verdict::refused("it is not a valid OpenPGP signature");
+    };
+    let made = || keys.iter().filter(|key| key.has_made(&signature, content));
+    let Some(first) = made().next() else { return named(keys, &signature.signature) };
+    let problem = |key: &OpenPgpKey| problem(key, &signature.signature);
+    match made().find(|key| problem(key).is_none()) {
+        Some(key) => Verdict::Accepted(key.signed_with()),
+        None => {
+            Verdict::Refused { with: Some(first.signed_with()), reason: problem(first).unwrap_or_default().to_owned() }
+        }
     }
-    let in_time = |key: &&OpenPgpKey| created >= key.created && key.expires.is_none_or(|expires| created < expires);
-    keys.iter().filter(in_time).any(|key| match &key.key {
-        Key::Primary(key) => signature.verify(key, content).is_ok(),
-        Key::Subkey(key) => signature.verify(key, content).is_ok(),
-    })
+}
+
+impl OpenPgpKey {
+    fn has_made(&self, signature: &DetachedSignature, content: &[u8]) -> bool {
+        match &self.key {
+            Key::Primary(key) => signature.verify(key, content).is_ok(),
+            Key::Subkey(key) => signature.verify(key, content).is_ok(),
+        }
+    }
+
+    fn signed_with(&self) -> SignedWith {
+        let fingerprint = match &self.key {
+            Key::Primary(key) => key.fingerprint(),
+            Key::Subkey(key) => key.fingerprint(),
+        };
+        SignedWith { key: format!("{fingerprint:X}"), who: self.user.clone() }
+    }
+}
+
+/// Returns why a signature by a key does not count.
+fn problem(key: &OpenPgpKey, signature: &Signature) -> Option<&'static str> {
+    let Some(created) = signature.created().map(|at| i64::from(at.as_secs())) else {
+        return Some("it does not say when it was made");
+    };
+    let lasts = signature.signature_expiration_time().map_or(0, |span| i64::from(span.as_secs()));
+    let problems = [
+        (
+            !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)),
+            "it is not a signature of data",
+        ),
+        (lasts != 0 && created + lasts < crate::clock::now().as_second(), "it has expired"),
+        (created < key.created, "it is older than its key"),
+        (key.expires.is_some_and(|expires| created >= expires), "its key had expired"),
+    ];
+    problems.into_iter().find_map(|(has_it, problem)| has_it.then_some(problem))
+}
+
+/// Returns the verdict on a signature that none of the keys made, by the key that it names.
+fn named(keys: &[OpenPgpKey], signature: &Signature) -> Verdict {
+    let fingerprint = signature.issuer_fingerprint().first().map(|fingerprint| format!("{fingerprint:X}"));
+    let id = signature.issuer_key_id().first().map(|id| id.to_string().to_uppercase());
+    // The ID of a key is the end of its fingerprint.
+    let is_named = |with: &SignedWith| [&fingerprint, &id].into_iter().flatten().any(|name| with.key.ends_with(name));
+    match keys.iter().map(OpenPgpKey::signed_with).find(is_named) {
+        Some(with) => Verdict::Refused { with: Some(with), reason: "it was not made for this commit".to_owned() },
+        None => Verdict::UnknownKey(fingerprint.or(id)),
+    }
 }
 
 /// Returns the keys of a certificate that may sign: none if it is revoked.
@@ -70,9 +119,24 @@ fn signing_keys(certificate: &SignedPublicKey) -> Vec<OpenPgpKey> {
     let flags = own.key_flags();
     // Old keys have no flags, and may do what their algorithm can.
     let may_sign = flags.sign() || !(flags.certify() || flags.encrypt_comms() || flags.encrypt_storage());
-    let first = may_sign.then(|| OpenPgpKey { key: Key::Primary(primary.clone()), created, expires });
+    let user = user(certificate);
+    let first =
+        may_sign.then(|| OpenPgpKey { key: Key::Primary(primary.clone()), user: user.clone(), created, expires });
     let others = certificate.public_subkeys.iter().filter_map(|subkey| signing_subkey(subkey, primary, expires));
-    first.into_iter().chain(others).collect()
+    first.into_iter().chain(others.map(|other| OpenPgpKey { user: user.clone(), ..other })).collect()
+}
+
+/// Returns the user ID of a certificate: the one that it calls the primary one, or else the first.
+fn user(certificate: &SignedPublicKey) -> Option<String> {
+    let primary = &certificate.primary_key;
+    let signed = |user: &&SignedUser| {
+        user.signatures.iter().any(|signature| {
+            signature.is_certification() && signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
+        })
+    };
+    let users = || certificate.details.users.iter().filter(signed);
+    let found = users().find(|user| user.is_primary()).or_else(|| users().next())?;
+    Some(String::from_utf8_lossy(found.id.id()).into_owned())
 }
 
 fn signing_subkey(subkey: &SignedPublicSubKey, primary: &PublicKey, expires: Option<i64>) -> Option<OpenPgpKey> {
@@ -90,7 +154,7 @@ fn signing_subkey(subkey: &SignedPublicSubKey, primary: &PublicKey, expires: Opt
     let created = i64::from(subkey.key.created_at().as_secs());
     let own = expiry(created, binding);
     let expires = [own, expires].into_iter().flatten().min();
-    Some(OpenPgpKey { key: Key::Subkey(subkey.key.clone()), created, expires })
+    Some(OpenPgpKey { key: Key::Subkey(subkey.key.clone()), user: None, created, expires })
 }
 
 /// Returns the newest valid signature of a certificate about itself, which says what its primary key may do.

@@ -71,7 +71,8 @@ fn read(sources: &[SignerSource], role: Role, hash: &mut Sha256) -> Result<Vec<A
         let (file, bytes) = contents::read(source, role.key())?;
         hash.update(role.key());
         hash.update(Sha256::digest(&bytes));
-        people.extend(keys::read_ssh(&bytes).map_err(|reason| RepoError::Signers { file, source: Words(reason) })?);
+        let keys = keys::read_ssh(&bytes).map_err(|reason| RepoError::Signers { file, source: Words(reason) })?;
+        people.extend(keys.into_iter().filter(AllowedKey::is_for_commits));
     }
     Ok(people)
 }

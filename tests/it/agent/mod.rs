@@ -1,5 +1,6 @@
 //! The running agent: health, metrics, status page, traces, webhooks, notifications, deployed images.
 
+mod comparisons;
 mod connections;
 mod deployed_images;
 mod health;

@@ -7,6 +7,7 @@ use crate::stages::scene::Scene;
 use crate::support::schemas;
 use crate::support::sops::Sops;
 use crate::support::tagalong::{Run, run};
+use crate::trust::update::Mirror;
 
 const STAGES: &str = "stages:\n- { name: beta, paths: ['beta/**'] }\n\
     - { name: live, paths: ['live/**'], from: beta, soak: 1h, windows: [market], approval: { by: signature } }\n\
@@ -65,5 +66,7 @@ fn every_schema_is_proved_by_an_output() {
     ] {
         note(&mut proved, arguments, &run(home.path(), arguments).ok());
     }
+    let arguments = ["trust", "update", "-o", "json"];
+    note(&mut proved, &arguments, &Mirror::start().update("first", &arguments[2..]).ok());
     assert_eq!(proved, schemas::names());
 }

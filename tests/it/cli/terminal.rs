@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::git::Origin;
 use crate::support::infra::Stage;
 use crate::support::scripted::{Scripted, json};
 use crate::support::tagalong::run;
@@ -87,6 +88,27 @@ fn status_is_shown_for_one_image_and_again_until_it_is_interrupted() {
     output.read_to_string(&mut seen).expect("the rest");
     assert!(child.wait().expect("it ends").success(), "{seen}");
     assert!(seen.contains("1 image: 1 held"), "{seen}");
+}
+
+#[test]
+fn progress_is_shown_while_history_is_read() {
+    let home = tempfile::tempdir().expect("a folder");
+    // Enough to be read for longer than the time after which progress is shown.
+    let images = |round: usize| (0..200).map(move |image| format!("image: acme/app{image}:{round}\n---\n"));
+    let commits = (0..200)
+        .map(|round| (format!("round {round}"), vec![("app.yaml".to_owned(), images(round).collect::<String>())]));
+    let origin = Origin::import(&home.path().join("infra.git"), commits);
+    let config = home.path().join("tagalong.yaml");
+    let text = format!("git: {{ url: '{}', branch: main }}\n", origin.path.display());
+    std::fs::write(&config, format!("{text}policies: [{{ images: ['acme/*'], tags: {{ semver: '*' }} }}]\n"))
+        .expect("written");
+    let arguments = ["history", "acme/app1", "--since", "2999-01-01", "--config", config.to_str().expect("text")];
+    let seen = run_in_terminal(home.path(), &arguments).ok();
+    assert!(seen.stdout.contains(" commits read"), "{seen:#?}");
+    assert!(lines(&seen.stdout).last().is_some_and(|line| line.contains("no field has moved")), "{seen:#?}");
+    let quiet = run_in_terminal(home.path(), &[&arguments[..], &["--quiet"]].concat()).ok();
+    assert!(!quiet.stdout.contains("commits read"), "{quiet:#?}");
+    assert_eq!(run(home.path(), &arguments).ok().stderr, "");
 }
 
 #[test]

@@ -54,7 +54,8 @@ fn act(folder: &Path, inputs: &[(&str, &str)]) -> Vec<Run> {
         command.env("GITHUB_OUTPUT", folder.join("output"));
         for (name, value) in step["env"].as_object().expect("an environment") {
             let input = value.as_str().and_then(|text| text.strip_prefix("${{ inputs.")?.strip_suffix(" }}"));
-            command.env(name, values[input.unwrap_or_else(|| panic!("{value} is not an input"))]);
+            let value = values[input.unwrap_or_else(|| panic!("{value} is not an input"))];
+            command.env(name, if value == "${{ github.actor }}" { "octocat" } else { value });
         }
         runs.push(finished(command.output().expect("bash starts")));
     }
@@ -88,10 +89,21 @@ fn the_action_installs_a_release_and_deploys() {
     let sha = output.lines().nth(1).expect("a value").to_owned();
     assert_eq!(sha, origin.tip());
     assert!(origin.message().contains("$(touch pwned)"), "{}", origin.message());
+    assert!(origin.message().contains("Tagalong-Actor: octocat\n"), "{}", origin.message());
     assert!(!folder.path().join("pwned").exists());
 
     let again = act(folder.path(), &inputs);
     assert_eq!((again[1].code, again[1].stderr.trim()), (0, "up to date"), "{again:?}");
+    // Who it was can be said otherwise, by the input or by a setting.
+    let forced = format!("{settings}force=true\n");
+    for more in
+        [[("actor", "ada"), ("settings", &forced)], [("actor", ""), ("settings", &format!("{forced}actor=ada\n"))]]
+    {
+        origin.commit("back", &[("app.yaml", &deployment)]);
+        let named = act(folder.path(), &[&inputs[..], &more].concat());
+        assert_eq!(named[1].code, 0, "{named:?}");
+        assert!(origin.message().contains("Tagalong-Actor: ada\n"), "{}", origin.message());
+    }
     let wrong = act(folder.path(), &[&inputs[..], &[("sha256", &"0".repeat(64))]].concat());
     assert_eq!(wrong.len(), 1, "{wrong:?}");
     assert!(wrong[0].code != 0 && wrong[0].stderr.contains("did NOT match"), "{wrong:?}");

@@ -1,6 +1,7 @@
 //! The Helm chart deploys what the kustomizations deploy.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use ::tagalong::config::load::Config;
@@ -8,6 +9,7 @@ use ::tagalong::config::overrides::Overrides;
 use serde_json::{Value, json};
 
 use crate::support::manifests::{deploy, the};
+use crate::support::prometheus::promtool;
 use crate::support::{self, yaml};
 
 /// Renders the chart with helm, which `TAGALONG_TEST_HELM` may name; `None` if it is not installed.
@@ -61,9 +63,10 @@ fn it_renders_the_objects_of_the_kustomizations() {
     for kind in ["Deployment", "Service", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"] {
         assert_eq!(comparable(of_kind(&plain, kind)), comparable(&the(kind, "tagalong")), "{kind}");
     }
-    let all = rendered(&["clusterAccess.enabled=true", "serviceMonitor.enabled=true"]).expect("helm is here");
-    assert_eq!(all.len(), 9, "{all:?}");
-    for kind in ["Role", "RoleBinding", "ServiceMonitor"] {
+    let enabled = ["clusterAccess.enabled=true", "serviceMonitor.enabled=true", "prometheusRule.enabled=true"];
+    let all = rendered(&enabled).expect("helm is here");
+    assert_eq!(all.len(), 10, "{all:?}");
+    for kind in ["Role", "RoleBinding", "ServiceMonitor", "PrometheusRule"] {
         assert_eq!(comparable(of_kind(&all, kind)), comparable(&the(kind, "tagalong")), "{kind}");
     }
     let pod = &of_kind(&all, "Deployment")["spec"]["template"]["spec"];
@@ -93,6 +96,60 @@ fn identities_of_clouds_have_their_annotations_labels_and_addresses() {
     assert!(!volumes.iter().any(|volume| volume["name"] == "registry"), "{volumes:?}");
     let egress = of_kind(&all, "NetworkPolicy")["spec"]["egress"].as_array().expect("rules").last().expect("a rule");
     assert_eq!(egress["to"][0]["ipBlock"]["cidr"], "169.254.170.23/32");
+}
+
+#[test]
+fn access_to_other_namespaces_is_that_of_the_kustomizations() {
+    let settings = [
+        "clusterAccess.enabled=true",
+        "clusterAccess.podNamespaces={shop,blog}",
+        "clusterAccess.argocdNamespace=argocd",
+    ];
+    let Some(all) = rendered(&settings) else { return };
+    let unnamed = |document: &Value| {
+        let mut document = document.clone();
+        document["metadata"].take();
+        document.pointer_mut("/roleRef/name").map(Value::take);
+        document
+    };
+    for (namespace, own, name) in [
+        ("shop", "tagalong-pods", "tagalong-pods"),
+        ("blog", "tagalong-pods", "tagalong-pods"),
+        ("argocd", "tagalong-argocd", "tagalong"),
+    ] {
+        let folder = if namespace == "argocd" { "argocd-access" } else { "pods-access" };
+        let of_folder = yaml::documents(&fs::read_to_string(deploy(folder).join("role.yaml")).expect("a role"));
+        for kind in ["Role", "RoleBinding"] {
+            let here = |document: &&Value| document["kind"] == kind && document["metadata"]["namespace"] == namespace;
+            let found: Vec<&Value> = all.iter().filter(here).collect();
+            let [found] = found[..] else { panic!("{namespace} {kind}: {found:?}") };
+            let there = of_folder.iter().find(|other| other["kind"] == kind).expect("an object");
+            assert_eq!(unnamed(found), unnamed(there), "{namespace}");
+            assert_eq!((&found["metadata"]["name"], &there["metadata"]["name"]), (&json!(own), &json!(name)));
+            assert!(kind == "Role" || found["roleRef"]["name"] == own, "{found}");
+        }
+    }
+    // Without access to the cluster there is no token that these could be for.
+    let none = rendered(&settings[1..]).expect("helm is here");
+    assert_eq!(none.len(), 6, "{none:?}");
+}
+
+#[test]
+fn its_alerts_are_those_of_the_monitoring_folder() {
+    let [own, other] = ["chart/files/prometheus-rule.yaml", "monitoring/prometheus-rule.yaml"]
+        .map(|file| fs::read_to_string(deploy(file)).expect("alerts"));
+    if std::env::var_os("TAGALONG_TEST_UPDATE").is_some() {
+        fs::write(deploy("chart/files/prometheus-rule.yaml"), &other).expect("written");
+    } else {
+        assert!(own == other, "the chart has other alerts; TAGALONG_TEST_UPDATE=1 copies them");
+    }
+    let Some(all) = rendered(&["prometheusRule.enabled=true"]) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/deploy/alerts.yaml");
+    fs::copy(tests, folder.path().join("alerts.yaml")).expect("copied");
+    let rules = of_kind(&all, "PrometheusRule")["spec"].to_string();
+    fs::write(folder.path().join("rules.json"), rules).expect("written");
+    promtool(folder.path(), &["test", "rules", "alerts.yaml"], "");
 }
 
 #[test]

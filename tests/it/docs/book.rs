@@ -11,6 +11,7 @@ use serde_json::Value;
 use tagalong::cli::command_line::Cli;
 
 use crate::support;
+use crate::support::browser::{Browser, Manner};
 use crate::support::yaml;
 
 use super::pages::{blocks, documents};
@@ -111,4 +112,30 @@ fn mdbook_builds_it() {
     let said = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success() && !said.contains("WARN"), "{said}");
     assert!(built.path().join("introduction.html").exists(), "{said}");
+    links_lead_somewhere(root, built.path());
+}
+
+/// Follows the links of some pages in a browser: to pages of the book, and to files of the repository at the forge.
+fn links_lead_somewhere(root: &Path, built: &Path) {
+    let home = tempfile::tempdir().expect("a folder");
+    let Some(browser) = Browser::start(home.path(), Manner { has_scripts: true, is_dark: false }) else {
+        return support::skipped("there is no driver of Chromium on this machine");
+    };
+    let forge = "https://gitea.d-ma.be/mathias/tagalong/src/branch/main/";
+    let here = format!("file://{}/", built.display());
+    let mut at_forge = 0;
+    for page in ["development.html", "recipes/woodpecker.html", "getting-started/one-command.html"] {
+        browser.open(&format!("{here}{page}"));
+        let links = browser.evaluate("return [...document.querySelectorAll('main a[href]')].map(link => link.href);");
+        for link in links.as_array().expect("links").iter().filter_map(|link| link.as_str()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if let Some(file) = path.strip_prefix(forge) {
+                at_forge += 1;
+                assert!(root.join(file).exists(), "{page} links to {link}");
+            } else if let Some(file) = path.strip_prefix(&here) {
+                assert!(built.join(file).exists(), "{page} links to {link}");
+            }
+        }
+    }
+    assert!(at_forge > 40, "{at_forge}");
 }

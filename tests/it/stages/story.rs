@@ -57,10 +57,50 @@ fn an_approved_release_waits_for_the_window_and_enters_when_it_opens() {
     assert_eq!(kinds, ["soak", "approval"]);
     let csv = scene.run(&["history", "--output", "csv"]).ok().stdout;
     assert!(
-        csv.starts_with("at,commit,stage,file,path,image,from,to,digest,actor,actorProof,act,reason,evidence\n"),
+        csv.starts_with("at,commit,stage,file,path,image,from,to,digest,actor,actorProof,act,reason,evidence,signature,signer,signingKey,signatureReason\n"),
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 3, "{csv}");
+}
+
+#[test]
+fn approvals_that_do_not_count_are_named_with_the_reason() {
+    let mut scene = in_beta();
+    scene.set_clock(0, "17:00");
+    let board = scene.run(&["stages", "--output", "json"]).ok().json();
+    let live = board.as_array().expect("cells").iter().find(|cell| cell["stage"] == "live").expect("a cell").clone();
+    let order =
+        format!("approve\n\nTagalong-Approve: live {} (aaaaaa2)\n", live["next"]["id"].as_str().expect("an ID"));
+    let unsigned = scene.stage.origin.commit(&order, &[]);
+    let home = scene.stage.home();
+    git(home, &["clone", "--quiet", "infra.git", "person"]);
+    let work = home.join("person");
+    let key = format!("user.signingKey={}", home.join("eve").display());
+    git(&work, &["-c", "gpg.format=ssh", "-c", &key, "commit", "-S", "--quiet", "--allow-empty", "-m", &order]);
+    git(&work, &["push", "--quiet", "origin", "HEAD:main"]);
+    let signed = scene.stage.origin.tip();
+    let fingerprint = std::process::Command::new("ssh-keygen").arg("-lf").arg(home.join("eve.pub")).output();
+    let fingerprint = String::from_utf8(fingerprint.expect("ssh-keygen starts").stdout).expect("text");
+    let fingerprint = fingerprint.split(' ').nth(1).expect("a fingerprint");
+    let expected = format!(
+        "0 of 1 approvals by signature for aaaaaa2; the approval in commit {} does not count: not signed; \
+         the approval in commit {} does not count: signed with an unknown key ({fingerprint})",
+        &unsigned[..7],
+        &signed[..7]
+    );
+    // From the commits, and from what the run before has saved.
+    for _ in 0..2 {
+        let (reason, detail) = why(&scene.sync().ok(), "live");
+        assert_eq!((reason.as_str(), detail.as_str()), ("approval", expected.as_str()));
+    }
+    let agent = scene.agent();
+    agent.wait_for("cycle finished");
+    let page = agent.get("/stages").body;
+    assert!(page.contains("does not count: not signed"), "{page}");
+    // One that counts is enough.
+    scene.run_as("ada", &["approve", "live"]).ok();
+    scene.sync().ok();
+    assert_eq!(scene.held("live"), "aaaaaa2");
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn of<S: AsRef<str>>(command: &[S]) -> Option<String> {
     let word = |index: usize| command.get(index).map_or("", AsRef::as_ref);
     let name = match (word(0), word(1)) {
         ("secrets", inner) => format!("secrets-{inner}"),
+        ("trust", inner) => format!("trust-{inner}"),
         ("images", "verify") => "images-verify".to_owned(),
         ("sync" | "set" | "rollback" | "hold" | "resume", _)
         | ("approve" | "disapprove" | "acknowledge" | "promote", _) => "report".to_owned(),

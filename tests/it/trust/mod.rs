@@ -3,4 +3,6 @@
 mod cosign_cases;
 mod images;
 mod messages;
+mod shown;
 mod signers;
+pub mod update;

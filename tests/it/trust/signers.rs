@@ -9,10 +9,10 @@ use crate::support::git::{git, make_key};
 use crate::support::infra::Stage;
 use crate::support::tagalong::{self, Run};
 
-const FILE: &str = "app.yaml";
+pub const FILE: &str = "app.yaml";
 
 /// An app at `aaaaaa1` with `bbbbbb2` in the registry, and the bot's key.
-fn stage() -> Stage {
+pub fn stage() -> Stage {
     let stage = Stage::new(&[(FILE, "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", "2026-04-01T00:00:00Z");
     stage.registry.push("org/app", "bbbbbb2", "2026-04-01T01:00:00Z");
@@ -20,13 +20,13 @@ fn stage() -> Stage {
     stage
 }
 
-fn public(key: &Path) -> String {
+pub fn public(key: &Path) -> String {
     let file = fs::read_to_string(format!("{}.pub", key.display())).expect("a key");
     file.trim().to_owned()
 }
 
 /// Writes a configuration that signs with the bot's key and has these entries under `trust.signers`.
-fn config(stage: &Stage, signers: &[String]) -> PathBuf {
+pub fn config(stage: &Stage, signers: &[String]) -> PathBuf {
     let signing = format!("signing: {{ sshKeyFile: {} }}", stage.home().join("bot").display());
     let file = stage.config_with("signed.yaml", &signing);
     let entries: String = signers.iter().map(|entry| format!("  - {}\n", serde_json::json!(entry))).collect();
@@ -35,18 +35,18 @@ fn config(stage: &Stage, signers: &[String]) -> PathBuf {
     file
 }
 
-fn run(stage: &Stage, config: &Path, arguments: &[&str]) -> Run {
+pub fn run(stage: &Stage, config: &Path, arguments: &[&str]) -> Run {
     let cache = stage.home().join("cache").display().to_string();
     let _ = fs::remove_dir_all(&cache);
     let config = config.display().to_string();
     tagalong::run(stage.home(), &[arguments, &["--config", &config, "--cache-dir", &cache]].concat())
 }
 
-fn sync(stage: &Stage, config: &Path) -> serde_json::Value {
+pub fn sync(stage: &Stage, config: &Path) -> serde_json::Value {
     run(stage, config, &["sync", "--output", "json"]).ok().json()
 }
 
-fn bot(stage: &Stage) -> String {
+pub fn bot(stage: &Stage) -> String {
     format!("bot@example.com namespaces=\"git\" {}", public(&stage.home().join("bot")))
 }
 
@@ -113,12 +113,24 @@ fn an_unsigned_squash_of_our_own_commit_is_held_back_when_it_is_reverted() {
 }
 
 /// A person's clone, whose commits are signed in many ways.
-struct Person<'s> {
+pub struct Person<'s> {
     stage: &'s Stage,
-    work: PathBuf,
+    pub work: PathBuf,
 }
 
-impl Person<'_> {
+impl<'s> Person<'s> {
+    pub fn new(stage: &'s Stage) -> Person<'s> {
+        git(stage.home(), &["clone", "--quiet", "infra.git", "person"]);
+        Person { stage, work: stage.home().join("person") }
+    }
+
+    /// Deploys a tag by a commit made with more options of git, and pushes it.
+    pub fn deploy(&self, tag: &str, options: &[&str]) {
+        fs::write(self.work.join(FILE), format!("image: {}:{tag}\n", self.stage.image("app"))).expect("written");
+        git(&self.work, &[options, &["commit", "--quiet", "--all", "-m", &format!("move to {tag}")]].concat());
+        git(&self.work, &["push", "--quiet", "origin", "HEAD:main"]);
+    }
+
     /// Holds a tag by a commit made with more options of git, and pushes it.
     fn hold(&self, tag: &str, options: &[&str]) {
         let message = format!("hold\n\nTagalong-Hold: {}:{tag}\n", self.stage.image("app"));
@@ -133,7 +145,7 @@ impl Person<'_> {
 }
 
 /// A GnuPG home with a key whose subkey signs, a script that calls gpg with it, and its certificate.
-fn gnupg(home: &Path, algorithm: &str) -> (PathBuf, String) {
+pub fn gnupg(home: &Path, algorithm: &str) -> (PathBuf, String) {
     fs::create_dir_all(home).expect("a folder");
     let program = home.join("gpg");
     let script = format!(
@@ -166,8 +178,7 @@ fn held(stage: &Stage, config: &Path) -> BTreeSet<String> {
 #[test]
 fn git_and_tagalong_agree_on_who_signed() {
     let stage = stage();
-    git(stage.home(), &["clone", "--quiet", "infra.git", "person"]);
-    let person = Person { stage: &stage, work: stage.home().join("person") };
+    let person = Person::new(&stage);
     let kinds: [(&str, &[&str]); 6] = [
         ("ed25519", &["-t", "ed25519"]),
         ("ecdsa256", &["-t", "ecdsa", "-b", "256"]),
@@ -248,10 +259,13 @@ fn git_and_tagalong_agree_on_who_signed() {
     assert_eq!(held(&stage, &config), expected);
     // All of them, where anyone is obeyed.
     assert_eq!(held(&stage, &stage.config()).len(), 17);
-    for program in [ed25519, rsa, stranger] {
-        let home = program.parent().expect("a folder").display().to_string();
-        let _ = Command::new("gpgconf").args(["--homedir", &home, "--kill", "all"]).status();
-    }
+    [ed25519, rsa, stranger].iter().for_each(|program| end_agents(program));
+}
+
+/// Ends what GnuPG has started for a home.
+pub fn end_agents(program: &Path) {
+    let home = program.parent().expect("a folder").display().to_string();
+    let _ = Command::new("gpgconf").args(["--homedir", &home, "--kill", "all"]).status();
 }
 
 #[test]

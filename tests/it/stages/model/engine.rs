@@ -200,7 +200,6 @@ pub fn audit(world: &World) -> Vec<(usize, String)> {
         moves: &moves,
         records: &records,
         orders: &orders,
-        are_signed: false,
         closed: &|_, at| is_closed(at.when).then(|| "closed".to_owned()),
     };
     let found = audit::audit(&evidence, None).unproved;

@@ -266,6 +266,8 @@ impl World {
             is_trusted: true,
             trailers: Trailers::read(&message).counting(effect, true),
             signed_by,
+            signature: None,
+            refused: Vec::new(),
         });
         let at = Point { ago: AGO - index, commit: record.commit.clone(), when: claimed, claimed };
         let mut after = before.clone();

@@ -18,6 +18,7 @@ use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
 use super::response::{is_html, not_a_registry};
+use super::transport::Means;
 
 const PING_LIMIT: usize = 1 << 20;
 /// The time for all requests that one question takes, as a multiple of the timeout of a request. Git operations have the
@@ -58,6 +59,7 @@ impl Client {
     /// # Errors
     /// A file of certificates cannot be used.
     pub fn with_metrics(config: Config, metrics: RegistryMetrics) -> Result<Client, RegistryError> {
+        metrics.forget_certificates();
         let memory = HostMemory::default();
         let mut hosts = HashMap::new();
         for HostConfig { host, .. } in &config.hosts {
@@ -87,6 +89,14 @@ impl Client {
             return Ok(());
         }
         Err(not_a_registry(host, &response))
+    }
+
+    /// Returns how a host is reached.
+    ///
+    /// # Errors
+    /// A file that connections to the host depend on cannot be used.
+    pub fn means(&self, host: &str) -> Result<Means, RegistryError> {
+        Ok(self.host(host)?.means())
     }
 
     /// The cached metadata of an image. Sends no request.

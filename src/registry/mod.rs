@@ -27,6 +27,9 @@
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
 //! - [`transport`]: HTTP to one host
+//! - `connection`: the HTTP client of one host, made again when one of its files changes
+//! - `connection_files`: those files: certificate authorities, client certificates, credentials for proxies
+//! - [`connection_error`]: connections that fail because of the client certificate or the proxy
 //! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
 //! - `bounded`: values in their JSON that take limited memory
@@ -50,6 +53,9 @@ mod charts;
 pub mod client;
 pub mod config;
 mod config_date;
+mod connection;
+pub mod connection_error;
+mod connection_files;
 mod content;
 pub mod credentials;
 mod endpoint;

@@ -9,6 +9,7 @@
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
 //! | 1 | [`clock`] | the current time, limited to what every part can handle |
 //! | 1 | [`progress`] | the progress of work that may take a while, reported to whoever shows it |
+//! | 1 | [`diff`] | the lines in which two texts differ |
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
@@ -33,7 +34,7 @@
 //! | 9 | [`demo`] | the demo with its embedded registry and repository |
 //! | 10 | [`cli`] | the command line, one file per command |
 //!
-//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
+//! Pure: [`diff`], [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
 //! Pure: [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`survey`], [`stage`], [`plan`].
 //!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
@@ -47,6 +48,7 @@ pub mod cluster;
 pub mod config;
 pub mod cycle;
 pub mod demo;
+pub mod diff;
 pub mod fault;
 pub mod forge;
 pub mod http;

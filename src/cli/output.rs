@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
+use similar::ChangeTag;
+use similar::udiff::UnifiedHunkHeader;
 
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Moved, Report};
@@ -107,6 +108,9 @@ pub fn safe(text: &str) -> String {
     text::cut(&text::line(text), MAX_TEXT).into_owned()
 }
 
+/// The unchanged lines around each change of a diff.
+const CONTEXT: usize = 3;
+
 /// Formats all changes as a unified diff, as git prints it. On a terminal, lines are escaped; elsewhere they are exact, so
 /// that the diff can be applied.
 pub fn diff(changes: &[FileChange]) -> String {
@@ -122,10 +126,11 @@ fn diff_for(changes: &[FileChange], is_terminal: bool) -> String {
         let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
         let file = text::line(file);
         text.push_str(&format!("{bold}--- a/{file}\n+++ b/{file}{bold:#}\n"));
-        let diff = TextDiff::from_lines(before.as_ref(), after.as_ref());
-        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
-            text.push_str(&format!("{cyan}{}{cyan:#}\n", hunk.header()));
-            for change in hunk.iter_changes() {
+        let before: Vec<&str> = before.split_inclusive('\n').collect();
+        let after: Vec<&str> = after.split_inclusive('\n').collect();
+        for hunk in similar::group_diff_ops(crate::diff::steps(&before, &after), CONTEXT) {
+            text.push_str(&format!("{cyan}{}{cyan:#}\n", UnifiedHunkHeader::new(&hunk)));
+            for change in hunk.iter().flat_map(|step| step.iter_changes(&before[..], &after[..])) {
                 let (sign, style) = match change.tag() {
                     ChangeTag::Delete => ("-", red),
                     ChangeTag::Insert => ("+", green),

@@ -1,6 +1,8 @@
 //! The lines that a change of a file replaced one for one, as an update of a tag does.
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::DiffOp;
+
+use crate::diff;
 
 /// The number of lines between the first and the last difference from which a change is passed over.
 const LONGEST: usize = 4_000;
@@ -29,7 +31,7 @@ pub fn replaced<'t>(before: &[&'t str], after: &[&'t str]) -> Vec<ReplacedLine<'
     if before.len().max(after.len()) > LONGEST {
         return Vec::new();
     }
-    let replacements = capture_diff_slices(Algorithm::Myers, before, after).into_iter().filter_map(|op| match op {
+    let replacements = diff::steps(before, after).into_iter().filter_map(|op| match op {
         DiffOp::Replace { old_index, old_len, new_index, new_len } if old_len == new_len => {
             Some((old_index, new_index, old_len))
         }

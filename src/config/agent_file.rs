@@ -67,6 +67,7 @@ mod tests {
     use crate::config::diagnostics::Diagnostic;
     use crate::config::document;
     use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+    use crate::http::proxy::Proxy;
     use crate::notify::config::Service;
     use crate::notify::event::Kind;
 
@@ -111,6 +112,32 @@ mod tests {
         assert_eq!(found.len(), expect.len(), "{found:#?}");
         assert!(errors("secrets: { gate: shut }\n")[0].contains("invalid value `shut`; expected block, warn or off"));
         assert!(errors("secrets: [a]\n")[0].contains("expected a mapping, found a list"));
+    }
+
+    #[test]
+    fn connections_to_registries_are_read_and_their_mistakes_said() {
+        let text = "registries:\n- { host: a.io, clientCertificate: { certFile: /c, keyFile: /k }, proxy: 'http://p:3128', proxyCredentialsFile: /p }\n- { host: b.io, proxy: direct }\n- host: c.io\n";
+        let hosts = valid(text).registries;
+        let certificate = hosts[0].client_certificate.as_ref().expect("a certificate");
+        assert_eq!((certificate.cert_file.to_str(), certificate.key_file.to_str()), (Some("/c"), Some("/k")));
+        assert!(matches!(&hosts[0].proxy, Proxy::At(url) if url.to_string() == "http://p:3128"));
+        assert_eq!((&hosts[1].proxy, &hosts[2].proxy), (&Proxy::Direct, &Proxy::Environment));
+        let wrong = "registries:\n- { host: a.io, clientCertificate: { certFile: /c }, proxy: 'http://me:sesame@p' }\n- { host: b.io, clientCertificate: { certFile: /c, keyFile: /k, caFile: /a }, plainHttp: true }\n- { host: c.io, proxy: direct, proxyCredentialsFile: /p }\n- { host: d.io, clientCertificate: {}, proxy: 'p:3128' }\n";
+        let found = errors(wrong);
+        for part in [
+            "registries[0].clientCertificate: `keyFile` is required",
+            "registries[0].proxy: the URL contains credentials; write them to a file and name it in proxyCredentialsFile",
+            "registries[1].clientCertificate.caFile: unknown key",
+            "registries[1]: `clientCertificate` has no effect with `plainHttp`",
+            "registries[2]: `proxyCredentialsFile` requires the URL of a proxy in `proxy`",
+            "registries[3].clientCertificate: `certFile` is required",
+            "registries[3].clientCertificate: `keyFile` is required",
+            "registries[3].proxy: expected direct, or the scheme, host and port of a proxy",
+        ] {
+            assert!(found.iter().any(|error| error.contains(part)), "{part} is not in {found:#?}");
+        }
+        assert_eq!(found.len(), 8, "{found:#?}");
+        assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
     }
 
     #[test]

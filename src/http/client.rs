@@ -1,16 +1,18 @@
 //! Sends requests, follows redirects and limits the size of responses.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
+use reqwest::{Certificate, ClientBuilder, Identity, Method, RequestBuilder, StatusCode};
 use url::{Origin, Url};
 
 use crate::secret::Secret;
 
+use super::proxy::{Proxy, ProxyCredentials};
 use super::redirect::{RedirectError, RedirectHost, RedirectProblem, Route};
 use super::resolver::{PrivateAddress, Resolver, limited};
 
@@ -32,10 +34,25 @@ pub enum Authorities {
     Also(Vec<Certificate>),
 }
 
+/// How a client connects to servers.
+#[derive(Clone, Default)]
+pub struct Connections {
+    /// The certificate authorities that it trusts.
+    pub authorities: Authorities,
+    /// The client certificate, and the only origin that it is shown to.
+    pub certificate: Option<(Origin, Identity)>,
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The credentials for the proxy.
+    pub proxy_credentials: Option<ProxyCredentials>,
+}
+
 /// A client for one server and whatever it redirects to. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// The client that shows a certificate, and the only origin that it connects to.
+    certified: Option<(Origin, reqwest::Client)>,
     resolver: Resolver,
     timeout: Duration,
     allowed: Vec<RedirectHost>,
@@ -117,6 +134,37 @@ pub enum SendError {
     Connection(#[from] reqwest::Error),
 }
 
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("proxy", &self.proxy).finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    fn builder(&self, timeout: Duration, resolver: &Resolver) -> reqwest::Result<ClientBuilder> {
+        let builder = super::builder(timeout).dns_resolver(resolver.clone());
+        let builder = match self.authorities.clone() {
+            Authorities::System => builder,
+            Authorities::Only(certificates) => builder.tls_certs_only(certificates),
+            Authorities::Also(certificates) => builder.tls_certs_merge(certificates),
+        };
+        self.proxy.set(builder, self.proxy_credentials.as_ref())
+    }
+
+    /// Connects to a server, which is the origin of the certificate if there is one, over HTTP/1.1 and just for the error. In
+    /// TLS 1.3, a server refuses a certificate after the handshake, and HTTP/2 then reports no more than
+    /// that the connection was closed.
+    pub async fn refusal(&self, timeout: Duration, url: Url) -> Option<reqwest::Error> {
+        debug_assert!(self.certificate.iter().all(|(origin, _)| *origin == url.origin()));
+        let builder = self.builder(timeout, &Resolver::default()).ok()?.http1_only();
+        let builder = match &self.certificate {
+            Some((_, identity)) => builder.identity(identity.clone()),
+            None => builder,
+        };
+        builder.build().ok()?.head(url).send().await.err()
+    }
+}
+
 impl Client {
     /// Creates a client. Does not connect yet. Redirects may lead to the `allowed` hosts even if their addresses are
     /// private.
@@ -124,7 +172,7 @@ impl Client {
     /// # Errors
     /// There are no usable certificate authorities.
     pub fn new(timeout: Duration, authorities: Authorities, allowed: Vec<RedirectHost>) -> reqwest::Result<Client> {
-        Client::built(super::builder(timeout), timeout, authorities, allowed)
+        Client::with_connections(timeout, Connections { authorities, ..Connections::default() }, allowed)
     }
 
     /// Creates a client that ignores the proxy of the environment, for a server on this machine or on the link to it.
@@ -132,23 +180,29 @@ impl Client {
     /// # Errors
     /// There are no usable certificate authorities.
     pub fn without_proxy(timeout: Duration, authorities: Authorities) -> reqwest::Result<Client> {
-        Client::built(super::builder(timeout).no_proxy(), timeout, authorities, Vec::new())
+        let connections = Connections { authorities, proxy: Proxy::Direct, ..Connections::default() };
+        Client::with_connections(timeout, connections, Vec::new())
     }
 
-    fn built(
-        builder: reqwest::ClientBuilder,
+    /// Creates a client that connects in its own way.
+    ///
+    /// # Errors
+    /// There are no usable certificate authorities, or the proxy cannot be used.
+    pub fn with_connections(
         timeout: Duration,
-        authorities: Authorities,
+        connections: Connections,
         allowed: Vec<RedirectHost>,
     ) -> reqwest::Result<Client> {
         let resolver = Resolver::default();
-        let builder = builder.dns_resolver(resolver.clone());
-        let builder = match authorities {
-            Authorities::System => builder,
-            Authorities::Only(certificates) => builder.tls_certs_only(certificates),
-            Authorities::Also(certificates) => builder.tls_certs_merge(certificates),
+        let http = connections.builder(timeout, &resolver)?.build()?;
+        let certified = match &connections.certificate {
+            Some((origin, identity)) => {
+                let builder = connections.builder(timeout, &resolver)?;
+                Some((origin.clone(), builder.identity(identity.clone()).build()?))
+            }
+            None => None,
         };
-        Ok(Client { http: builder.build()?, resolver, timeout, allowed, kept_origins: Arc::default() })
+        Ok(Client { http, certified, resolver, timeout, allowed, kept_origins: Arc::default() })
     }
 
     /// Sends a request, follows redirects and reads the response, all within one timeout. With a limit of 0, the body
@@ -216,10 +270,20 @@ impl Client {
         kept.contains(&origin) || kept.len() < KEPT_ORIGINS && kept.insert(origin)
     }
 
+    /// Returns the client for the next request of a route. Connections that show the certificate are kept apart from all
+    /// others.
+    fn http_for(&self, route: &Route) -> &reqwest::Client {
+        match &self.certified {
+            Some((origin, certified)) if route.carries_secrets() && route.url().origin() == *origin => certified,
+            _ => &self.http,
+        }
+    }
+
     /// Sends one request of a route.
     async fn hop(&self, route: &Route, request: &Request, end: Instant) -> Result<reqwest::Response, SendError> {
         let url = route.url();
-        let mut builder = self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        let mut builder =
+            self.http_for(route).request(request.method.clone(), url.clone()).headers(request.headers.clone());
         builder = builder.timeout(end.saturating_duration_since(Instant::now()));
         if !route.is_at_origin() && !self.keeps_open(url) {
             builder = builder.header(CONNECTION, HeaderValue::from_static("close"));

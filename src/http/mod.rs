@@ -5,7 +5,10 @@
 //! [`redirect`] is the only place that decides about them.
 //!
 //! - [`client`]: sends requests, follows redirects and limits the size of responses
+//! - [`client_certificate`]: client certificates with their keys
 //! - [`complaint`]: what a server says about a request that it refuses
+//! - [`peer_failure`]: connections that failed because of the client certificate or the proxy
+//! - [`proxy`]: the proxy of a client
 //! - [`redirect`]: decides which redirects are followed, and who receives secrets
 //! - [`reach`]: tells public addresses from those of this machine and of private networks
 //! - [`resolver`]: resolves names, and keeps redirects away from private addresses
@@ -13,8 +16,11 @@
 //! - [`excerpt`]: the beginning of a text from a server, for messages
 
 pub mod client;
+pub mod client_certificate;
 pub mod complaint;
 pub mod excerpt;
+pub mod peer_failure;
+pub mod proxy;
 pub mod reach;
 pub mod redirect;
 pub mod resolver;
@@ -66,14 +72,23 @@ pub fn root_cause(error: &dyn Error) -> String {
 
 /// The reason why a connection failed: in words where TLS is the reason, else the message of the innermost cause.
 pub fn connection_failure(error: &(dyn Error + 'static)) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::AlertDescription::HandshakeFailure;
+    use rustls::CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
     let words = match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(UnknownIssuer)) => "its certificate is signed by an unknown authority",
+        // An authority of the same name with another key gives a bad signature.
+        Some(rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature)) => {
+            "its certificate is signed by an unknown authority"
+        }
         Some(rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. })) => "its certificate has expired",
         Some(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
             "its certificate is for another name"
         }
         Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS, so it probably serves plain HTTP",
+        Some(rustls::Error::AlertReceived(HandshakeFailure)) => {
+            "it refused the TLS handshake, as servers do that require a client certificate or other ciphers"
+        }
         _ => return root_cause(error),
     };
     words.to_owned()
@@ -86,6 +101,8 @@ pub enum ConnectionFailure {
     Certificate,
     /// The server does not speak TLS.
     NotTls,
+    /// The server refused the handshake without saying why. In TLS 1.2, many do if there is no client certificate.
+    Handshake,
     /// Any other failure.
     Other,
 }
@@ -101,6 +118,9 @@ impl ConnectionFailure {
                 | rustls::Error::General(_),
             ) => ConnectionFailure::Certificate,
             Some(rustls::Error::InvalidMessage(_)) => ConnectionFailure::NotTls,
+            Some(rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure)) => {
+                ConnectionFailure::Handshake
+            }
             _ => ConnectionFailure::Other,
         }
     }

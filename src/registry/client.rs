@@ -20,6 +20,7 @@ use super::metrics::RegistryMetrics;
 use super::proof_places::ProofPlaces;
 use super::referrers::WithoutReferrers;
 use super::response::{is_html, not_a_registry};
+use super::transport::Means;
 
 const PING_LIMIT: usize = 1 << 20;
 /// The time for all requests that one question takes, as a multiple of the timeout of a request. Git operations have the
@@ -64,6 +65,7 @@ impl Client {
     /// # Errors
     /// A file of certificates cannot be used.
     pub fn with_metrics(config: Config, metrics: RegistryMetrics) -> Result<Client, RegistryError> {
+        metrics.forget_certificates();
         let memory = HostMemory::default();
         let mut hosts = HashMap::new();
         for HostConfig { host, .. } in &config.hosts {
@@ -106,6 +108,14 @@ impl Client {
     /// Returns the identity from a cloud that requests to a host are made with, in words; `None` if there has been none.
     pub fn identity_at(&self, host: &str) -> Option<String> {
         self.host(host).ok()?.identity()
+    }
+
+    /// Returns how a host is reached.
+    ///
+    /// # Errors
+    /// A file that connections to the host depend on cannot be used.
+    pub fn means(&self, host: &str) -> Result<Means, RegistryError> {
+        Ok(self.host(host)?.means())
     }
 
     /// The cached metadata of an image. Sends no request.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::http::proxy::Proxy;
 use crate::http::redirect::RedirectHost;
 use crate::identity::environment::Environment;
 use crate::identity::provider::Provider;
@@ -79,6 +80,12 @@ pub struct HostConfig {
     pub plain_http: bool,
     /// A PEM file with the certificate authority that signed the host's certificate.
     pub ca_file: Option<PathBuf>,
+    /// The client certificate, which is shown to this host only.
+    pub client_certificate: Option<CertificateFiles>,
+    /// The proxy.
+    pub proxy: Proxy,
+    /// A file with the credentials for the proxy: `user:password`.
+    pub proxy_credentials_file: Option<PathBuf>,
     /// A mirror or pull-through cache of the host.
     pub mirror: Option<Mirror>,
     /// Whether the mirror is also trusted with digests of tags and with what exists.
@@ -105,6 +112,15 @@ pub enum IdentityProvider {
     Never,
     /// This one, instead of any other credential.
     Of(Provider),
+}
+
+/// The files of a client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// A PEM file with the certificate, followed by its chain.
+    pub cert_file: PathBuf,
+    /// A PEM file with its private key.
+    pub key_file: PathBuf,
 }
 
 /// A product with its own API in addition to the distribution API.

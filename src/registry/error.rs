@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
-use crate::http::ConnectionFailure;
+use crate::http::excerpt::excerpt;
 use crate::http::redirect::{RedirectError, RedirectProblem};
+use crate::http::{self, ConnectionFailure};
 use crate::identity::error::IdentityError;
 use crate::identity::provider::Provider;
 use crate::image::Repository;
+
+use super::connection_error::ConnectionError;
 
 /// A failed request to a registry.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -82,6 +85,9 @@ pub enum RegistryError {
     /// The file with the certificate authority cannot be used.
     #[error("cannot use the certificates in {}: {reason}", file.display())]
     CaFile { file: PathBuf, reason: String },
+    /// The client certificate or the proxy is the problem.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
 }
 
 /// A part of an image that is missing or wrong.
@@ -116,18 +122,30 @@ impl RegistryError {
         RegistryError::Identity { host: host.to_owned(), provider, problem: Arc::new(problem) }
     }
 
+    /// The error for a connection that failed for another reason than the client certificate or the proxy.
+    pub(super) fn not_connected(host: &str, error: &reqwest::Error) -> RegistryError {
+        let failure = ConnectionFailure::of(error);
+        let reason = excerpt(&http::connection_failure(error));
+        RegistryError::Unreachable { host: host.to_owned(), reason, failure }
+    }
+
     /// Returns whether a retry may help.
     pub fn is_transient(&self) -> bool {
-        if let RegistryError::Identity { problem, .. } = self {
-            return problem.fault() == Fault::Transient;
-        }
-        matches!(
-            self,
+        match self {
+            RegistryError::Identity { problem, .. } => problem.fault() == Fault::Transient,
             RegistryError::RateLimited { .. }
-                | RegistryError::Unreachable { .. }
-                | RegistryError::TimedOut { .. }
-                | RegistryError::ServerError { .. }
-        )
+            | RegistryError::Unreachable { .. }
+            | RegistryError::TimedOut { .. }
+            | RegistryError::ServerError { .. } => true,
+            RegistryError::Connection(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the host did not respond at all.
+    pub(super) fn is_without_response(&self) -> bool {
+        use RegistryError::{Connection, TimedOut, Unreachable};
+        matches!(self, TimedOut { .. } | Unreachable { .. } | Connection(_))
     }
 
     /// Returns whether the request took the whole timeout: a retry would delay others for as long again.
@@ -156,6 +174,7 @@ impl RegistryError {
 impl Explain for RegistryError {
     fn fault(&self) -> Fault {
         match self {
+            RegistryError::Connection(error) => error.fault(),
             RegistryError::NoRepository(_)
             | RegistryError::NoImage { .. }
             | RegistryError::NoChart { .. }
@@ -183,6 +202,7 @@ impl Explain for RegistryError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
+            RegistryError::Connection(error) => return error.help(),
             RegistryError::NoRepository(_) => "check the name, and that an image has been pushed".to_owned(),
             RegistryError::NoImage { .. } => {
                 "check the tag; with --wait-image, `set` waits for a push to finish".to_owned()
@@ -216,6 +236,9 @@ impl Explain for RegistryError {
             RegistryError::Unreachable { host, failure: ConnectionFailure::NotTls, .. } => {
                 format!("if that is intended, set `plainHttp: true` in the entry of {host} under `registries`")
             }
+            RegistryError::Unreachable { host, failure: ConnectionFailure::Handshake, .. } => format!(
+                "if it requires a client certificate, set `clientCertificate` in the entry of {host} under `registries`"
+            ),
             RegistryError::Unreachable { .. } => {
                 "check the host name, the network, and that the registry is running".to_owned()
             }

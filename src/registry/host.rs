@@ -15,12 +15,15 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::http::client::{self, Response};
+use crate::http::peer_failure::CertificateObjection;
 use crate::http::wait::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
 use super::cloud_identity::CloudIdentity;
 use super::config::{Config, Mirror};
+use super::connection::Settings;
+use super::connection_files::ConnectionFiles;
 use super::credentials::Credential;
 use super::error::RegistryError;
 use super::memory::HostMemory;
@@ -29,7 +32,7 @@ use super::page_link::{self, url_of_target};
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
-use super::transport::{Transport, unreachable};
+use super::transport::{Means, Transport, unreachable};
 
 /// The host of Docker Hub's own API.
 pub const HUB_API: &str = "hub.docker.com";
@@ -129,10 +132,7 @@ impl Host {
         let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
-        let timeout = config.timeout_of(account_of(name));
-        let ca_file = own.and_then(|own| own.ca_file.as_deref());
-        let redirects = own.map(|own| own.redirects.as_slice()).unwrap_or_default();
-        let transport = Transport::new(name, ca_file, is_plain, timeout, redirects)?;
+        let transport = Transport::new(connection_settings(name, config, &base), metrics.clone())?;
         // Docker Hub locks out clients that send too fast; others announce their limits.
         let (usual, burst) = if is_hub { (10, 50) } else { (200, 1000) };
         let per_second = own.and_then(|own| own.requests_per_second);
@@ -224,6 +224,11 @@ impl Host {
         Ok(self.transport.fetch_as_redirected(from, &sent, 0, &what).await?.status)
     }
 
+    /// Returns how the host is reached.
+    pub fn means(&self) -> Means {
+        self.transport.means()
+    }
+
     /// The name of the host, as in image names.
     pub fn name(&self) -> &str {
         &self.name
@@ -275,9 +280,15 @@ impl Host {
 
     /// Turns statuses that mean the same for every request into errors.
     fn check_status(&self, request: &Request, response: Response, signed_in: bool) -> Result<Response, RegistryError> {
+        if let Some(objection) = CertificateObjection::in_response(response.status, &response.body) {
+            return Err(self.transport.certificate_refused(&response.url, objection).into());
+        }
         // Storage that the registry redirects to does not receive our credentials, so it does not reject them.
         match response.status {
             StatusCode::FORBIDDEN if response.has_left => Ok(response),
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(self.transport.proxy_requires_credentials(&response.url).into())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.sign_in.denied(&request.scope)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.sign_in.no_credentials()),
             StatusCode::TOO_MANY_REQUESTS => {
@@ -329,7 +340,7 @@ impl Host {
             Ok(response) => response,
             Err(error) => {
                 self.metrics.count(&self.name, None);
-                if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
+                if error.is_without_response() {
                     *self.last_failure.lock() = Some(error.clone());
                     self.rate_limit.no_response(Instant::now());
                 }
@@ -352,6 +363,26 @@ impl Host {
             return Err(self.transport.failed(problem.into(), &request.target));
         }
         Ok(response)
+    }
+}
+
+/// The settings for connections to a host. What a host has in common with the account that it belongs to does not include
+/// the client certificate, which is for one origin.
+fn connection_settings(name: &str, config: &Config, base: &Url) -> Settings {
+    let own = config.of_host(account_of(name));
+    let certificate = config.of_host(name).and_then(|own| own.client_certificate.clone());
+    let files = ConnectionFiles {
+        ca_file: own.and_then(|own| own.ca_file.clone()),
+        certificate,
+        proxy_credentials: own.and_then(|own| own.proxy_credentials_file.clone()),
+    };
+    Settings {
+        name: name.to_owned(),
+        base: base.clone(),
+        timeout: config.timeout_of(account_of(name)),
+        files,
+        proxy: own.map(|own| own.proxy.clone()).unwrap_or_default(),
+        redirects: own.map(|own| own.redirects.clone()).unwrap_or_default(),
     }
 }
 

@@ -31,6 +31,9 @@
 //! - [`credentials`]: Docker config files and credential helpers
 //! - `cloud_identity`: credentials from the cloud that this process runs in; `acr`: those for Azure's registries
 //! - [`transport`]: HTTP to one host
+//! - `connection`: the HTTP client of one host, made again when one of its files changes
+//! - `connection_files`: those files: certificate authorities, client certificates, credentials for proxies
+//! - [`connection_error`]: connections that fail because of the client certificate or the proxy
 //! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
 //! - `bounded`: values in their JSON that take limited memory
@@ -56,6 +59,9 @@ pub mod client;
 mod cloud_identity;
 pub mod config;
 mod config_date;
+mod connection;
+pub mod connection_error;
+mod connection_files;
 mod content;
 pub mod credentials;
 mod endpoint;

@@ -154,7 +154,7 @@ fn its_alerts_are_those_of_the_monitoring_folder() {
 
 #[test]
 fn its_configuration_is_valid_and_volumes_follow_the_names_of_secrets() {
-    let Some(all) = rendered(&["secrets.age=", "secrets.webhook="]) else { return };
+    let Some(all) = rendered(&["secrets.age=", "secrets.webhook=", "secrets.registryTls=client"]) else { return };
     let config = of_kind(&all, "ConfigMap")["data"]["tagalong.yaml"].as_str().expect("a configuration").to_owned();
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("tagalong.yaml");
@@ -165,6 +165,6 @@ fn its_configuration_is_valid_and_volumes_follow_the_names_of_secrets() {
     let pod = &of_kind(&all, "Deployment")["spec"]["template"]["spec"];
     for list in [&pod["volumes"], &pod["containers"][0]["volumeMounts"]] {
         let names: Vec<&str> = list.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
-        assert_eq!(names, ["config", "git", "registry", "cache"]);
+        assert_eq!(names, ["config", "git", "registry", "registry-tls", "cache"]);
     }
 }

@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::certificates;
+use super::certificates::{self, Authority};
 use super::process::{Server, free_port, wait_until};
 
 /// The user and password of a registry that requires them.
@@ -26,11 +26,13 @@ pub enum Kind {
     Tls,
     /// TLS and a password.
     TlsHtpasswd,
+    /// TLS with certificates of clients, by `clients.pem` in its folder or the authority of `fixtures/client-certificates`.
+    Mutual,
 }
 
 impl Kind {
     fn is_tls(self) -> bool {
-        matches!(self, Kind::Tls | Kind::TlsHtpasswd)
+        matches!(self, Kind::Tls | Kind::TlsHtpasswd | Kind::Mutual)
     }
 
     fn has_users(self) -> bool {
@@ -54,6 +56,14 @@ impl Registry {
         if kind.is_tls() {
             certificates::make(folder);
             config = format!("  tls:\n    certificate: {0}/server.pem\n    key: {0}/server.key\n", folder.display());
+        }
+        if kind == Kind::Mutual {
+            let clients = Authority::new("another authority for clients");
+            fs::write(folder.join("clients.pem"), &clients.pem).expect("written");
+            clients.client("the tests", 2020, 2100).write(folder, "client");
+            let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/client-certificates/ca.pem");
+            let own = folder.join("clients.pem");
+            config += &format!("    clientcas: [{}, {}]\n", own.display(), fixtures.display());
         }
         let mut auth = String::new();
         if kind.has_users() {
@@ -112,6 +122,11 @@ impl Registry {
     /// The certificate authority of a TLS registry.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.join("ca.pem")
+    }
+
+    /// The certificate of a client that it accepts, and its key.
+    pub fn client_files(&self) -> (PathBuf, PathBuf) {
+        (self.folder.join("client.pem"), self.folder.join("client.key"))
     }
 
     /// Pushes an image of one platform, built at `created`, and returns its digest.
@@ -338,6 +353,11 @@ impl Registry {
         if self.kind.is_tls() {
             let pem = fs::read(self.ca_file()).expect("a certificate");
             builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).expect("certificates"));
+        }
+        if self.kind == Kind::Mutual {
+            let read = |name: &str| fs::read_to_string(self.folder.join(name)).expect("there");
+            let pem = read("client.pem") + &read("client.key");
+            builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).expect("an identity"));
         }
         let request = builder.build().expect("a client").request(method, url);
         if self.kind.has_users() { request.basic_auth(USER, Some(PASSWORD)) } else { request }

@@ -22,6 +22,8 @@ pub struct Asked {
     pub body: String,
     /// All headers, as they were sent.
     pub head: String,
+    /// The certificate that the client has shown.
+    pub certificate: Option<Vec<u8>>,
 }
 
 /// A response: status, headers, body. `None` sends nothing and keeps the connection open.
@@ -36,9 +38,22 @@ pub struct Scripted {
 }
 
 /// A connection, with or without TLS.
-trait Stream: Read + Write {}
+trait Stream: Read + Write {
+    /// The certificate that the client has shown.
+    fn certificate(&self) -> Option<Vec<u8>>;
+}
 
-impl<S: Read + Write> Stream for S {}
+impl Stream for TcpStream {
+    fn certificate(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn certificate(&self) -> Option<Vec<u8>> {
+        Some(self.conn.peer_certificates()?.first()?.to_vec())
+    }
+}
 
 impl Scripted {
     pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
@@ -48,6 +63,11 @@ impl Scripted {
     /// The same over TLS, for the name `localhost`, with a certificate by [`super::certificates`] in `folder`.
     pub fn start_tls(folder: &Path, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
         Scripted::serve(Some(super::certificates::server_config(folder)), script)
+    }
+
+    /// The same with TLS of the test's own.
+    pub fn start_with(tls: Arc<ServerConfig>, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::serve(Some(tls), script)
     }
 
     fn serve(tls: Option<Arc<ServerConfig>>, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
@@ -131,6 +151,7 @@ fn serve(stream: Box<dyn Stream>, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&As
             signature: None,
             body: String::new(),
             head: String::new(),
+            certificate: reader.get_ref().certificate(),
         };
         let mut length = 0;
         loop {

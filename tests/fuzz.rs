@@ -247,7 +247,7 @@ fn long_lists(target: &str) -> Vec<(&'static str, String)> {
             ),
         ],
         "bundles" => vec![
-            ("2,000,000 numbers", json(r#"{"a":["#, 2_000_000, |_| "1".to_owned(), "]}")),
+            ("500,000 numbers", json(r#"{"a":["#, 500_000, |_| "1".to_owned(), "]}")),
             ("300,000 numbers", json(r#"{"a":["#, 300_000, |_| "1".to_owned(), "]}")),
             (
                 "10,000 log entries",

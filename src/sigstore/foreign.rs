@@ -35,9 +35,23 @@ pub(super) fn typed(digest: &Digest) -> Result<ArtifactDigest, Cause> {
 
 /// Returns the bytes that hexadecimal digits stand for.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    let pairs = text.as_bytes().chunks_exact(2);
+    if !pairs.remainder().is_empty() || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    let pairs = (0..text.len()).step_by(2);
-    pairs.map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_come_in_pairs() {
+        assert_eq!(unhex("00fF7a"), Some(vec![0, 255, 122]));
+        assert_eq!(unhex(""), Some(Vec::new()));
+        for text in ["0", "0g", "+1", "0x", "é", "0é0"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
 }

@@ -282,11 +282,6 @@ mod tests {
                 "sha512:bbfd372fc9beeb777fe35d05bb10c0c70a9733d366a75fed7dd18866c7391de3ee7e88ba74dd47abf3e15c845e547fcf0e5c3da80854c751554224d3a6d4e55f",
                 "no-inclusion-proof",
             ),
-            (
-                public!("cve-2022-36056"),
-                "sha256:c87b5b213ab08b32970c106d0c7e4423e67f5449c2fd2d1e9b4ea6cc43b6ee7c",
-                "other-entry",
-            ),
             (public!("no-time"), "sha256:ca6de99a11d3d38056d838c7dc9a23a11a0c81bcace0d11eaa301a2ffb482c42", "no-time"),
             (
                 public!("no-entry"),
@@ -304,6 +299,10 @@ mod tests {
             let cause = public(bundle, digest).expect_err(label);
             assert_eq!(cause.label(), label, "{cause}");
         }
+        let borrowed = "sha256:c87b5b213ab08b32970c106d0c7e4423e67f5449c2fd2d1e9b4ea6cc43b6ee7c";
+        let borrowed =
+            judged(public!("cve-2022-36056"), borrowed, SIGSTORE_STAGING_TRUSTED_ROOT, Transparency::Require);
+        assert_eq!(borrowed.expect_err("the entry of another signature").label(), "other-entry");
         let other = judged(public!("conda"), CONDA, SIGSTORE_GITHUB_TRUSTED_ROOT, Transparency::Require);
         assert_eq!(other.expect_err("another instance").label(), "bad-log-proof");
     }

@@ -191,7 +191,7 @@ impl<'a> Pass<'a> {
 }
 
 /// Returns the manifests that lack what is needed: none if the index has it or all platforms that count.
-fn lacking<'s>(subject: &'s Subject, has: impl Fn(&Digest) -> bool) -> Vec<&'s Digest> {
+fn lacking(subject: &Subject, has: impl Fn(&Digest) -> bool) -> Vec<&Digest> {
     if has(&subject.digest) {
         return Vec::new();
     }

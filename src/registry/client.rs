@@ -18,9 +18,9 @@ use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
 use super::proof_places::ProofPlaces;
-use super::referrers::WithoutReferrers;
 use super::response::{is_html, not_a_registry};
 use super::transport::Means;
+use super::without_referrers::WithoutReferrers;
 
 const PING_LIMIT: usize = 1 << 20;
 /// The time for all requests that one question takes, as a multiple of the timeout of a request. Git operations have the

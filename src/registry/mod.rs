@@ -16,7 +16,7 @@
 //! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
 //! - [`page_link`]: links to further pages, and the requests that follow them
 //! - [`proofs`]: the signatures and attestations of an image; [`proof_places`]: where a registry keeps them
-//! - `referrers`: artifacts that refer to an image
+//! - `referrers`: artifacts that refer to an image; `without_referrers`: the registries that lack the API for them
 //! - [`known_origins`]: proof of origin that has been verified, in the cache
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `arrival`: when images arrived in their registry
@@ -92,3 +92,4 @@ mod source_labels;
 pub mod store;
 pub mod tags;
 pub mod transport;
+mod without_referrers;

@@ -1,10 +1,8 @@
 //! Artifacts that refer to an image, such as signatures (OCI distribution specification 1.1, sections "Listing Referrers"
 //! and "Referrers Tag Schema").
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
@@ -27,26 +25,10 @@ const LIST_LIMIT: usize = 1 << 20;
 const MOST: usize = 256;
 /// The most pages of a list.
 const PAGES: usize = 4;
-/// The time until a registry without the referrers API is asked again: it may have been upgraded.
-const AGAIN: Duration = Duration::from_secs(3600);
 /// The longest digest or type that is kept, in bytes: no valid one is longer.
 const LONGEST: usize = 1024;
 /// The digits of a digest that a fallback tag has.
 const DIGITS: usize = 64;
-
-/// The registries that lack the referrers API, by host, with the time when that was found out.
-#[derive(Debug, Default)]
-pub(super) struct WithoutReferrers(Mutex<HashMap<String, Instant>>);
-
-impl WithoutReferrers {
-    fn contains(&self, host: &str) -> bool {
-        self.0.lock().get(host).is_some_and(|since| since.elapsed() < AGAIN)
-    }
-
-    fn add(&self, host: &str) {
-        self.0.lock().insert(host.to_owned(), Instant::now());
-    }
-}
 
 /// An artifact that refers to an image, as it is listed.
 #[derive(Debug, Clone, Deserialize)]

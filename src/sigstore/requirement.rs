@@ -254,7 +254,7 @@ impl Condition {
 
 impl Severity {
     /// All severities, with their names.
-    pub const ALL: [(&'static str, Severity); 5] = [
+    pub const NAMED: [(&'static str, Severity); 5] = [
         ("negligible", Severity::Negligible),
         ("low", Severity::Low),
         ("medium", Severity::Medium),
@@ -267,14 +267,14 @@ impl Severity {
     /// # Errors
     /// It is not one.
     pub fn parse(text: &str) -> Result<Severity, RequirementError> {
-        let found = Severity::ALL.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let found = Severity::NAMED.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
         found.map(|(_, severity)| severity).ok_or_else(|| RequirementError::Severity(text.to_owned()))
     }
 }
 
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Severity::ALL.into_iter().find(|(_, severity)| severity == self).map(|(name, _)| name);
+        let name = Severity::NAMED.into_iter().find(|(_, severity)| severity == self).map(|(name, _)| name);
         f.write_str(name.unwrap_or_default())
     }
 }
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn severities_are_ordered() {
-        let ordered = Severity::ALL.map(|(_, severity)| severity);
+        let ordered = Severity::NAMED.map(|(_, severity)| severity);
         assert!(ordered.is_sorted());
         assert_eq!(Severity::parse("HIGH"), Ok(Severity::High));
         assert!(Severity::parse("unknown").is_err());

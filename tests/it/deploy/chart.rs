@@ -154,7 +154,9 @@ fn its_alerts_are_those_of_the_monitoring_folder() {
 
 #[test]
 fn its_configuration_is_valid_and_volumes_follow_the_names_of_secrets() {
-    let Some(all) = rendered(&["secrets.age=", "secrets.webhook=", "secrets.registryTls=client"]) else { return };
+    let Some(all) = rendered(&["secrets.age=", "secrets.webhook=", "secrets.registryTls=client", "signatures="]) else {
+        return;
+    };
     let config = of_kind(&all, "ConfigMap")["data"]["tagalong.yaml"].as_str().expect("a configuration").to_owned();
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("tagalong.yaml");

@@ -73,6 +73,8 @@ impl Explain for ConfigError {
             ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
             ConfigError::Forge(UnknownForge::Kind) => Some(format!("set git.pullRequest.forge to {PRODUCTS}")),
             ConfigError::Host(UnknownForge::Kind) => Some(format!("set git.forge.kind to {PRODUCTS}")),
+            ConfigError::Forge(UnknownForge::ClearText) => Some("set git.pullRequest.url, with https".to_owned()),
+            ConfigError::Host(UnknownForge::ClearText) => Some("set git.forge.url, with https".to_owned()),
             ConfigError::Forge(UnknownForge::Labels) => Some("remove git.pullRequest.labels".to_owned()),
             ConfigError::Forge(UnknownForge::NoToken) => Some("set git.pullRequest.tokenFile".to_owned()),
             ConfigError::Host(UnknownForge::NoToken) => Some("set git.forge.tokenFile".to_owned()),

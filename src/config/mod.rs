@@ -2,6 +2,7 @@
 //! once, each with its place.
 //!
 //! - [`load`]: files, flags and environment together
+//! - [`infrastructure`]: the infrastructure repository, from its section and flags
 //! - [`overrides`]: the flags that override the file
 //! - [`defaults`]: default locations of files and folders
 //! - [`agent_file`]: the agent's own file
@@ -20,6 +21,7 @@ pub mod defaults;
 pub mod diagnostics;
 pub mod document;
 pub mod error;
+pub mod infrastructure;
 pub mod key;
 pub mod keys;
 pub mod load;

@@ -9,15 +9,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 
 use super::cache_format::{
-    digest_key, image_key, key_below, kind, pack_first_seen, pack_metadata, repository_key, unpack_first_seen,
-    unpack_image, unpack_metadata,
+    digest_key, image_key, key_below, kind, pack_metadata, repository_key, unpack_image, unpack_metadata,
 };
 use super::listing::Listing;
 use super::manifest::SourceLabels;
@@ -39,6 +37,9 @@ pub struct Cache {
 pub(super) struct State {
     /// The numbers of repositories, each with the last day of use.
     pub numbers: HashMap<Repository, (u32, u32)>,
+    /// The source repositories that images name, by the number of their repository, as far as somebody has asked: each
+    /// cycle does.
+    pub sources: HashMap<u32, Option<String>>,
     /// The number of days on which the cache was used.
     days: u32,
     /// The last of them, counted from 1970.
@@ -146,76 +147,23 @@ impl Cache {
 
     /// The source repository that one of the images of a repository names.
     pub fn source(&self, repository: &Repository) -> Option<String> {
-        let bytes = self.store.get(&key_below(kind::SOURCE, self.number(repository)?, &[]))?;
-        Unpacker(&bytes).maybe()?
+        let number = self.number(repository)?;
+        if let Some(known) = self.state.lock().sources.get(&number) {
+            return known.clone();
+        }
+        let bytes = self.store.get(&key_below(kind::SOURCE, number, &[]));
+        let source = bytes.and_then(|bytes| Unpacker(&bytes).maybe()?);
+        self.state.lock().sources.insert(number, source.clone());
+        source
     }
 
     /// Stores the source repository that one of the images of a repository names.
     pub fn remember_source(&self, repository: &Repository, source: &str) {
         if self.source(repository).as_deref() != Some(source) {
-            let key = key_below(kind::SOURCE, self.number_for(repository), &[]);
-            self.store.put(key, Packer::default().maybe(Some(source)).done());
+            let number = self.number_for(repository);
+            self.store.put(key_below(kind::SOURCE, number, &[]), Packer::default().maybe(Some(source)).done());
+            self.state.lock().sources.insert(number, Some(source.to_owned()));
         }
-    }
-
-    /// The known push times of tags.
-    pub fn pushes(&self, repository: &Repository) -> HashMap<Tag, Timestamp> {
-        let mut pushes = HashMap::new();
-        if let Some(number) = self.number(repository) {
-            self.store.scan(&key_below(kind::PUSH, number, &[]), |tag, at| {
-                pushes.extend(unpack_tag(tag).zip(Unpacker(at).time().flatten()));
-            });
-        }
-        pushes
-    }
-
-    /// Stores push times of tags.
-    pub fn remember_pushes(&self, repository: &Repository, new: &[(Tag, Timestamp)]) {
-        if new.is_empty() {
-            return;
-        }
-        let number = self.number_for(repository);
-        for (tag, at) in new {
-            let key = key_below(kind::PUSH, number, &pack_tag(tag));
-            self.store.put(key, Packer::default().time(Some(*at)).done());
-        }
-        self.make_space();
-    }
-
-    /// The known push time of a tag.
-    pub fn push(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
-        let number = self.number(repository)?;
-        Unpacker(&self.store.get(&key_below(kind::PUSH, number, &pack_tag(tag)))?).time().flatten()
-    }
-
-    /// Forgets the push time of a tag that has moved.
-    pub fn forget_push(&self, repository: &Repository, tag: &Tag) {
-        if let Some(number) = self.number(repository) {
-            self.store.remove(vec![key_below(kind::PUSH, number, &pack_tag(tag))]);
-        }
-    }
-
-    /// The image that a tag had when it was seen last, and when it had that for the first time.
-    pub fn first_seen(&self, repository: &Repository, tag: &Tag) -> Option<(Digest, Timestamp)> {
-        let number = self.number(repository)?;
-        unpack_first_seen(&self.store.get(&key_below(kind::FIRST_SEEN, number, &pack_tag(tag)))?)
-    }
-
-    /// The same for all tags of a repository, in one read.
-    pub fn all_first_seen(&self, repository: &Repository) -> HashMap<Tag, (Digest, Timestamp)> {
-        let mut seen = HashMap::new();
-        if let Some(number) = self.number(repository) {
-            self.store.scan(&key_below(kind::FIRST_SEEN, number, &[]), |tag, value| {
-                seen.extend(unpack_tag(tag).zip(unpack_first_seen(value)));
-            });
-        }
-        seen
-    }
-
-    /// Stores when the image of a tag was first seen.
-    pub fn remember_first_seen(&self, repository: &Repository, tag: &Tag, digest: &Digest, at: Timestamp) {
-        let key = key_below(kind::FIRST_SEEN, self.number_for(repository), &pack_tag(tag));
-        self.store.put(key, pack_first_seen(digest, at));
     }
 
     /// The last listing of a repository, without its tags.
@@ -364,6 +312,8 @@ impl std::fmt::Debug for Cache {
 mod tests {
     use super::super::listing::Page;
     use super::super::packed::pack_tags;
+    use jiff::Timestamp;
+
     use super::*;
 
     fn repository(text: &str) -> Repository {

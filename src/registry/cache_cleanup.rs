@@ -47,7 +47,9 @@ impl Cache {
         for kind in kind::BELOW_REPOSITORIES {
             self.store.scan(&key_below(kind, number, &[]), |rest, _| gone.push(key_below(kind, number, rest)));
         }
-        self.state.lock().numbers.retain(|_, (other, _)| *other != number);
+        let mut state = self.state.lock();
+        state.numbers.retain(|_, (other, _)| *other != number);
+        state.sources.remove(&number);
         gone
     }
 

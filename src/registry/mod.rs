@@ -39,6 +39,7 @@
 //! - `bounded`: values in their JSON that take limited memory
 //! - [`cache`]: a cache of what registries returned, kept on disk
 //! - `cache_cleanup`: what the cache forgets
+//! - `cache_times`: when tags arrived, as far as the cache knows
 //! - `cache_format`: the keys and values of the cache
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache
@@ -53,6 +54,7 @@ mod bounded;
 pub mod cache;
 mod cache_cleanup;
 mod cache_format;
+mod cache_times;
 pub mod chart_index;
 mod charts;
 pub mod client;

@@ -122,8 +122,10 @@ impl Transport {
         let client::Response { status, headers, body, .. } = response;
         let status = if self.is_refused(status) { StatusCode::UNAUTHORIZED } else { status };
         if !status.is_success() {
-            let complaint = Complaint::read(&headers, body.get(..ERROR_LIMIT).unwrap_or(&body));
-            return Err(refusal(config, status, &headers, hide(complaint, &sent.secrets), what));
+            let secrets = spellings(&sent.secrets);
+            let secrets: Vec<&str> = secrets.iter().map(|secret| secret.expose().as_str()).collect();
+            let complaint = Complaint::read(&headers, body.get(..ERROR_LIMIT).unwrap_or(&body), &secrets);
+            return Err(refusal(config, status, &headers, complaint, what));
         }
         // Some successful responses have no body.
         let body = if body.is_empty() { b"null" } else { body.as_slice() };
@@ -225,16 +227,17 @@ fn is_jwt(token: &str) -> bool {
     token.starts_with("eyJ") && token.split('.').count() == 3
 }
 
-/// Leaves out of a complaint what repeats the token in these headers, encoded or not.
-fn hide(complaint: Complaint, headers: &HeaderMap) -> Complaint {
-    headers.values().fold(complaint, |complaint, value| {
-        let (scheme, token) =
-            value.to_str().ok().map_or(("", ""), |value| value.split_once(' ').unwrap_or(("", value)));
+/// Returns the token in these headers, encoded and not, as a server may repeat it.
+fn spellings(headers: &HeaderMap) -> Vec<Secret<String>> {
+    let mut secrets = Vec::new();
+    for value in headers.values().filter_map(|value| value.to_str().ok()) {
+        let (scheme, token) = value.split_once(' ').unwrap_or(("", value));
+        secrets.push(Secret::new(token.to_owned()));
         let decoded = Secret::new(STANDARD.decode(token).ok().filter(|_| scheme == "Basic").unwrap_or_default());
         let pair = std::str::from_utf8(decoded.expose()).unwrap_or_default();
-        let password = pair.split_once(':').map_or("", |(_, password)| password);
-        complaint.hiding(&[token, password])
-    })
+        secrets.extend(pair.split_once(':').map(|(_, password)| Secret::new(password.to_owned())));
+    }
+    secrets
 }
 
 fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: Complaint, what: String) -> ForgeError {

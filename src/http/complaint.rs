@@ -11,6 +11,9 @@ const KEYS: [&str; 4] = ["message", "error", "error_description", "errors"];
 /// What Gitea writes before the scopes that a token lacks.
 const SCOPES: &str = "required scope(s)";
 
+/// The length of the beginning by which a repeated secret is recognized, in bytes.
+const BEGINNING: usize = 32;
+
 /// What a server says about a request that it refuses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Complaint {
@@ -21,28 +24,29 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// Reads an error response.
-    pub fn read(headers: &HeaderMap, body: &[u8]) -> Complaint {
+    /// Reads an error response, without what repeats a secret.
+    pub fn read(headers: &HeaderMap, body: &[u8], secrets: &[&str]) -> Complaint {
         let json = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
         let message = match &json {
             Some(json) => message(json),
             None => plain(headers, body),
         };
-        let message = message.map(|text| excerpt(text.trim())).filter(|text| !text.is_empty());
-        let lacks = lacks(headers, json.as_ref()).map(|text| excerpt(&text));
+        // An excerpt could end within a secret, so the whole text is searched.
+        let is_harmless = |text: &String| !secrets.iter().any(|secret| is_repeated(secret, text));
+        let message = message.filter(is_harmless).map(|text| excerpt(text.trim())).filter(|text| !text.is_empty());
+        let lacks = lacks(headers, json.as_ref()).filter(is_harmless).map(|text| excerpt(&text));
         Complaint { message, lacks }
-    }
-
-    /// Leaves out what repeats a secret.
-    pub fn hiding(self, secrets: &[&str]) -> Complaint {
-        let is_harmless = |text: &String| !secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret));
-        Complaint { message: self.message.filter(is_harmless), lacks: self.lacks.filter(is_harmless) }
     }
 
     /// Returns the message as the end of a sentence: with a colon, or nothing.
     pub fn appended(message: Option<&String>) -> String {
         message.map(|message| format!(": {message}")).unwrap_or_default()
     }
+}
+
+/// Returns whether a text repeats a secret, or its beginning: servers cut long ones off, too.
+fn is_repeated(secret: &str, text: &str) -> bool {
+    !secret.is_empty() && text.contains(secret.get(..BEGINNING).unwrap_or(secret))
 }
 
 /// The message in an object. Its parts may be texts, lists or objects.
@@ -123,7 +127,7 @@ mod tests {
     fn read(headers: &[(&'static str, &str)], body: &str) -> (Option<String>, Option<String>) {
         let value = |text: &str| text.parse().expect("a value");
         let headers = headers.iter().map(|(name, text)| (name.parse().expect("a name"), value(text))).collect();
-        let Complaint { message, lacks } = Complaint::read(&headers, body.as_bytes());
+        let Complaint { message, lacks } = Complaint::read(&headers, body.as_bytes(), &[]);
         (message, lacks)
     }
 
@@ -173,8 +177,19 @@ mod tests {
             assert_eq!(read(&[("content-type", "text/html")], body), (None, None), "{body}");
         }
         assert_eq!(read(&[], r#"{"message":"required scope(s)"}"#).1, None);
-        let echo = Complaint { message: Some("no such token: open-sesame".to_owned()), lacks: None };
-        assert_eq!(echo.clone().hiding(&["", "another"]), echo);
-        assert_eq!(echo.hiding(&["open-sesame"]), Complaint::default());
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_shown() {
+        let echo = |text: &str, secret: &str| {
+            let body = serde_json::json!({ "message": text }).to_string();
+            Complaint::read(&HeaderMap::new(), body.as_bytes(), &["", secret]).message
+        };
+        assert_eq!(echo("no such token: open-sesame", "another").as_deref(), Some("no such token: open-sesame"));
+        assert_eq!(echo("no such token: open-sesame", "open-sesame"), None);
+        // A long one, of which an excerpt has only the beginning, and one that the server has cut off itself.
+        let long = "s3cret-".repeat(200);
+        assert_eq!(echo(&format!("no such token: {long}"), &long), None);
+        assert_eq!(echo(&format!("no such token: {}...", &long[..40]), &long), None);
     }
 }

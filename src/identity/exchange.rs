@@ -78,7 +78,7 @@ pub fn refusal(
 ) -> IdentityError {
     let message = match aws_json(body).or_else(|| xml::error(body)) {
         Some(message) => Some(excerpt(message.trim())),
-        None => Complaint::read(headers, body).message,
+        None => Complaint::read(headers, body, &[]).message,
     };
     // The whole body is searched, because a message is cut off, too.
     let text = String::from_utf8_lossy(body);

@@ -78,7 +78,7 @@ pub(super) async fn send(channel: &Channel, request: &Request) -> Result<(), Not
         return Ok(());
     }
     let wait = http::wait::retry_after(&response.headers);
-    let complaint = Complaint::read(&response.headers, &response.body).hiding(&secrets_of(channel, request));
+    let complaint = Complaint::read(&response.headers, &response.body, &secrets_of(channel, request));
     Err(NotifyError::Refused { host, status: response.status.as_u16(), wait, complaint })
 }
 

@@ -171,7 +171,7 @@ impl<'c> Api<'c> {
 
     /// What GitHub says about a request that it refuses.
     fn message(&self, response: &Response) -> Option<String> {
-        Complaint::read(&response.headers, &response.body).hiding(&[self.token.expose()]).message
+        Complaint::read(&response.headers, &response.body, &[self.token.expose()]).message
     }
 
     async fn send(

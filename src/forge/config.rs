@@ -63,6 +63,9 @@ pub enum UnknownForge {
     /// The path does not name a repository of a forge.
     #[error("the path of git.url does not name a repository in the way that the forge requires")]
     Path,
+    /// The URL of the repository is not encrypted.
+    #[error("git.url is plain http, so the token would be sent in clear text")]
+    ClearText,
     /// Labels are configured for a product that has none.
     #[error("Bitbucket has no labels for pull requests")]
     Labels,
@@ -115,6 +118,9 @@ impl ApiBase {
             }
             _ => host.to_owned(),
         };
+        if page.scheme() == "http" && !repository.is_loopback() {
+            return Err(UnknownForge::ClearText);
+        }
         let base = Url::parse(&repository_path).map_err(|_| UnknownForge::Path)?;
         Ok(ApiBase(base).completed(kind))
     }
@@ -232,6 +238,7 @@ mod tests {
         assert_eq!(detected("git@git.example.com:a/infra.git"), Err(UnknownForge::Kind));
         assert_eq!(detected("/srv/git/infra.git"), Err(UnknownForge::Local));
         assert_eq!(detected("git@github.com:infra.git"), Err(UnknownForge::Path));
+        assert_eq!(detected("http://codeberg.org/a/infra.git"), Err(UnknownForge::ClearText));
         let own = |kind: Kind| ApiBase::of(kind, &url("ssh://git@git.example.com:2222/x/a/infra.git"));
         assert_eq!(joined(&own(Kind::GitHub).expect("detected")), "https://git.example.com/api/v3/x");
         assert_eq!(own(Kind::Gitea).expect("detected").host(), "git.example.com");

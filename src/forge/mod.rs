@@ -17,12 +17,13 @@
 //! - `lookup`: reads a pull request
 //! - `gitea`, `github`, `gitlab`, `bitbucket`, `datacenter`, `azure`: the API of each forge
 //! - `pulls`: the API that Gitea and GitHub share
-//! - `fence`: texts for both products of Bitbucket
+//! - `fence`, `build_status`: texts and statuses for both products of Bitbucket
 //! - `address`: where some forges put repositories
 
 mod address;
 mod azure;
 mod bitbucket;
+mod build_status;
 pub mod client;
 pub mod commit_status;
 pub mod config;

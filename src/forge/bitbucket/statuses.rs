@@ -8,7 +8,8 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::forge::commit_status::{CheckState, CommitStatus, NewStatus};
+use crate::forge::build_status::{self, BuildStatus};
+use crate::forge::commit_status::{CommitStatus, NewStatus};
 use crate::forge::error::ForgeError;
 use crate::forge::transport::{Request, Transport};
 
@@ -27,6 +28,13 @@ struct Status {
     updated_on: Option<String>,
 }
 
+impl From<Status> for BuildStatus {
+    fn from(status: Status) -> BuildStatus {
+        let Status { key, name, state, description, url, updated_on } = status;
+        BuildStatus { key, name, state, description, url, at: updated_on }
+    }
+}
+
 /// Returns the target at which a status is set.
 pub fn target(forge: &Transport, commit: &str) -> String {
     api::target(forge, &format!("/commit/{commit}/statuses/build"))
@@ -40,26 +48,18 @@ pub async fn read(
 ) -> Result<Vec<CommitStatus>, ForgeError> {
     let first = api::target(forge, &format!("/commit/{commit}/statuses?pagelen=100"));
     let all = api::all::<Status>(forge, first).await?;
-    let common = |context: &String| {
-        let named = all.iter().filter(|status| status.key == *context || status.name.as_ref() == Some(context));
-        named.map(|status| common(context, status)).max_by_key(|status| status.state)
-    };
-    Ok(contexts.iter().filter_map(common).collect())
+    let all: Vec<BuildStatus> = all.into_iter().map(BuildStatus::from).collect();
+    Ok(build_status::of_contexts(&all, contexts))
 }
 
 /// Sets a status.
 pub async fn set(forge: &Transport, commit: &str, status: &NewStatus) -> Result<(), ForgeError> {
-    let state = match status.state {
-        CheckState::Success => "SUCCESSFUL",
-        CheckState::Pending => "INPROGRESS",
-        CheckState::Failure => "FAILED",
-    };
     // An address is required.
     let page = || format!("https://bitbucket.org/{}/commits/{commit}", forge.config.repository);
     let body = json!({
         "key": key(&status.context),
         "name": status.context,
-        "state": state,
+        "state": build_status::word(status.state),
         "description": status.short_description(),
         "url": status.url.clone().unwrap_or_else(page),
     });
@@ -72,20 +72,6 @@ fn key(context: &str) -> String {
         return context.to_owned();
     }
     Sha256::digest(context).iter().take(KEY / 2).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn common(context: &str, status: &Status) -> CommitStatus {
-    let state = match status.state.as_str() {
-        "SUCCESSFUL" => CheckState::Success,
-        "INPROGRESS" => CheckState::Pending,
-        _ => CheckState::Failure,
-    };
-    let Status { description, url, updated_on, .. } = status;
-    CommitStatus::new(context.to_owned(), state, &status.state).with(
-        description.clone(),
-        url.clone(),
-        updated_on.clone(),
-    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::forge::commit_status::{CheckState, CommitStatus, NewStatus};
+use crate::forge::build_status::{self, BuildStatus};
+use crate::forge::commit_status::{CommitStatus, NewStatus};
 use crate::forge::error::ForgeError;
 use crate::forge::pages;
 use crate::forge::transport::{Request, Transport};
@@ -26,6 +27,14 @@ struct Status {
     date_added: Option<i64>,
 }
 
+impl From<Status> for BuildStatus {
+    fn from(status: Status) -> BuildStatus {
+        let Status { key, name, state, description, url, date_added } = status;
+        let at = date_added.and_then(api::time).map(|at| at.to_string());
+        BuildStatus { key, name, state, description, url, at }
+    }
+}
+
 /// Returns the target of the statuses of a commit.
 pub fn target(commit: &str) -> String {
     format!("/build-status/1.0/commits/{commit}")
@@ -40,39 +49,21 @@ pub async fn read(
     let page = |start: usize| format!("{}?limit=100&start={start}", target(commit));
     let next = |list: &List<Status>| Ok(list.next().map(page));
     let all = pages::follow(forge, page(0), next).await?;
-    let common = |context: &String| {
-        let named = all.iter().filter(|status| status.key == *context || status.name.as_ref() == Some(context));
-        named.map(|status| common(context, status)).max_by_key(|status| status.state)
-    };
-    Ok(contexts.iter().filter_map(common).collect())
+    let all: Vec<BuildStatus> = all.into_iter().map(BuildStatus::from).collect();
+    Ok(build_status::of_contexts(&all, contexts))
 }
 
 /// Sets a status.
 pub async fn set(forge: &Transport, commit: &str, status: &NewStatus) -> Result<(), ForgeError> {
-    let state = match status.state {
-        CheckState::Success => "SUCCESSFUL",
-        CheckState::Pending => "INPROGRESS",
-        CheckState::Failure => "FAILED",
-    };
     let (project, name) = api::names(forge);
     // An address is required.
     let page = || format!("{}/projects/{project}/repos/{name}/commits/{commit}", forge.config.api.pages());
     let body = json!({
         "key": status.context,
         "name": status.context,
-        "state": state,
+        "state": build_status::word(status.state),
         "description": status.short_description(),
         "url": status.url.clone().unwrap_or_else(page),
     });
     forge.send::<IgnoredAny>(Request::send(Method::POST, target(commit), body)).await.map(drop)
-}
-
-fn common(context: &str, status: &Status) -> CommitStatus {
-    let state = match status.state.as_str() {
-        "SUCCESSFUL" => CheckState::Success,
-        "INPROGRESS" => CheckState::Pending,
-        _ => CheckState::Failure,
-    };
-    let at = status.date_added.and_then(api::time).map(|at| at.to_string());
-    CommitStatus::new(context.to_owned(), state, &status.state).with(status.description.clone(), status.url.clone(), at)
 }

@@ -59,7 +59,7 @@ impl Fault {
         (2, "the command line or the configuration is invalid, or names something that does not exist"),
         (
             3,
-            "refused by a gate: a secret, an incomplete image, a hold, a downgrade, a stage; or an audit found something",
+            "refused by a gate: a secret, an incomplete or unsigned image, a hold, a downgrade, a stage; or an audit found something",
         ),
         (4, "the push lost every race"),
         (5, "a registry, the git server or the cluster could not be reached, or refused the credentials"),

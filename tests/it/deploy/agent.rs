@@ -18,13 +18,15 @@ use super::monitoring;
 
 const SECRET: &str = "what-the-forge-signs-with";
 
-/// Metrics that are measured only where there are stages or drifts; the tests about these read them.
-const NOT_HERE: [&str; 5] = [
+/// Metrics that are measured only where there are stages, drifts or client certificates; the tests about these read them.
+const NOT_HERE: [&str; 7] = [
     "tagalong_releases",
     "tagalong_release_waiting_seconds",
     "tagalong_promotions_total",
     "tagalong_break_glass_unacknowledged",
     "tagalong_drifted_pods",
+    "tagalong_registry_client_certificate_not_before_timestamp_seconds",
+    "tagalong_registry_client_certificate_not_after_timestamp_seconds",
 ];
 
 /// The metrics of tagalong in an expression.

@@ -10,43 +10,8 @@ use crate::support::certificates;
 use crate::support::forge::{Forge, Kind, TOKEN};
 use crate::support::git::{HttpGit, git};
 use crate::support::infra::Stage;
+use crate::support::mount::Mount;
 use crate::support::process::wait_until;
-
-/// A volume with the files of a Secret: `NAME` links to `..data/NAME`, and `..data` to a folder that is replaced.
-struct Volume {
-    folder: PathBuf,
-    version: usize,
-}
-
-impl Volume {
-    fn mount(folder: PathBuf, files: &[(&str, &[u8])]) -> Volume {
-        fs::create_dir_all(&folder).expect("a folder");
-        let mut volume = Volume { folder, version: 0 };
-        volume.replace(files);
-        for (name, _) in files {
-            std::os::unix::fs::symlink(format!("..data/{name}"), volume.path(name)).expect("a link");
-        }
-        volume
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    /// Replaces all files at once.
-    fn replace(&mut self, files: &[(&str, &[u8])]) {
-        let old = self.folder.join(format!("..version-{}", self.version));
-        self.version += 1;
-        let name = format!("..version-{}", self.version);
-        fs::create_dir(self.folder.join(&name)).expect("a folder");
-        for (file, bytes) in files {
-            fs::write(self.folder.join(&name).join(file), bytes).expect("written");
-        }
-        std::os::unix::fs::symlink(&name, self.folder.join("..data_tmp")).expect("a link");
-        fs::rename(self.folder.join("..data_tmp"), self.folder.join("..data")).expect("renamed");
-        let _ = fs::remove_dir_all(old);
-    }
-}
 
 /// An image that has moved often enough to tell each rotation by its tag.
 struct Scene {
@@ -96,23 +61,23 @@ fn locked_key(folder: &Path, name: &str, passphrase: &str) -> PathBuf {
 fn ssh_keys_passphrases_and_known_hosts_are_replaced_while_the_agent_runs() {
     let scene = Scene::new();
     let Scene { stage } = &scene;
-    let read = |path: &Path| fs::read(path).expect("there");
+    let read = |path: &Path| fs::read_to_string(path).expect("there");
     let (first, second) = (locked_key(stage.home(), "first", "horse"), locked_key(stage.home(), "second", "staple"));
     stage.sshd.admit_only(&first);
     let hosts = read(&stage.sshd.known_hosts());
     // Another key for the same host.
-    let other = String::from_utf8_lossy(&hosts).split(' ').next().expect("a host").to_owned();
+    let other = hosts.split(' ').next().expect("a host").to_owned();
     let other = format!("{other} {}", fs::read_to_string(format!("{}.pub", first.display())).expect("a key"));
-    let files = |key: &Path, passphrase: &'static str, hosts: &[u8]| {
-        [("identity", read(key)), ("passphrase", passphrase.as_bytes().to_vec()), ("known_hosts", hosts.to_vec())]
+    let files = |key: &Path, passphrase: &str, hosts: &str| {
+        [("identity", read(key)), ("passphrase", passphrase.to_owned()), ("known_hosts", hosts.to_owned())]
     };
-    let replace = |volume: &mut Volume, files: &[(&str, Vec<u8>)]| {
-        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-        volume.replace(&files);
+    let replace = |volume: &mut Mount, files: &[(&str, String)]| {
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        volume.swap(&files);
     };
     let begin = files(&first, "horse", &hosts);
-    let begin: Vec<(&str, &[u8])> = begin.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-    let mut volume = Volume::mount(stage.home().join("git-secret"), &begin);
+    let begin: Vec<(&str, &str)> = begin.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let mut volume = Mount::new(&stage.home().join("git-secret"), &begin);
     let section = format!(
         "git:\n  url: {}\n  ssh: {{ keyFile: {}, passphraseFile: {}, knownHostsFile: {} }}\n",
         stage.sshd.url(&stage.origin),
@@ -131,7 +96,7 @@ fn ssh_keys_passphrases_and_known_hosts_are_replaced_while_the_agent_runs() {
     scene.deploys("cccccc1", 3, "main");
     assert!(!agent.log().contains("cycle failed"), "{}", agent.log());
     // The connection that is kept does not outlive the trust in its host.
-    replace(&mut volume, &files(&second, "staple", other.as_bytes()));
+    replace(&mut volume, &files(&second, "staple", &other));
     agent.wait_for("is NOT the one in");
     replace(&mut volume, &files(&second, "staple", &hosts));
     scene.deploys("dddddd1", 4, "main");
@@ -149,10 +114,10 @@ fn tokens_and_authorities_are_replaced_while_the_agent_runs() {
     }
     let https = HttpGit::start_tls(stage.home(), Some("first"), &right);
     let forge = Forge::start(Kind::Gitea, "acme/infra");
-    let authority = |folder: &Path| fs::read(folder.join("ca.pem")).expect("there");
-    let mut volume = Volume::mount(
-        stage.home().join("git-secret"),
-        &[("token", b"first"), ("forge", b"an old token"), ("ca.pem", &authority(&wrong))],
+    let authority = |folder: &Path| fs::read_to_string(folder.join("ca.pem")).expect("there");
+    let mut volume = Mount::new(
+        &stage.home().join("git-secret"),
+        &[("token", "first"), ("forge", "an old token"), ("ca.pem", &authority(&wrong))],
     );
     std::os::unix::fs::symlink(stage.home(), stage.home().join("acme")).expect("a link");
     let section = format!(
@@ -165,22 +130,22 @@ fn tokens_and_authorities_are_replaced_while_the_agent_runs() {
     );
     let agent = scene.start(&section);
     agent.wait_for("certificate that is not trusted");
-    volume.replace(&[("token", b"first"), ("forge", b"an old token"), ("ca.pem", &authority(&right))]);
+    volume.swap(&[("token", "first"), ("forge", "an old token"), ("ca.pem", &authority(&right))]);
     stage.registry.push("org/app", "bbbbbb1", "2026-04-02T10:00:00Z");
     agent.wait_for("rejected the token from");
     assert!(forge.state().pulls.is_empty());
-    volume.replace(&[("token", b"first"), ("forge", TOKEN.as_bytes()), ("ca.pem", &authority(&right))]);
+    volume.swap(&[("token", "first"), ("forge", TOKEN), ("ca.pem", &authority(&right))]);
     scene.deploys("bbbbbb1", 2, "proposals");
     scene.deploys("cccccc1", 3, "proposals");
     wait_until("a pull request", || !forge.state().pulls.is_empty());
     https.set_token("first\nsecond");
-    volume.replace(&[("token", b"second"), ("forge", TOKEN.as_bytes()), ("ca.pem", &authority(&right))]);
+    volume.swap(&[("token", "second"), ("forge", TOKEN), ("ca.pem", &authority(&right))]);
     let cycles = agent.cycles();
     wait_until("cycles with the new token", || agent.cycles() >= cycles + 2);
     https.set_token("second");
     scene.deploys("dddddd1", 4, "proposals");
     // Connections that are kept do not outlive the trust in their server.
-    volume.replace(&[("token", b"second"), ("forge", TOKEN.as_bytes()), ("ca.pem", &authority(&wrong))]);
+    volume.swap(&[("token", "second"), ("forge", TOKEN), ("ca.pem", &authority(&wrong))]);
     let before = agent.log().matches("certificate that is not trusted").count();
     stage.registry.push("org/app", "eeeeee1", "2026-04-05T10:00:00Z");
     wait_until("no trust", || agent.log().matches("certificate that is not trusted").count() > before);

@@ -1,5 +1,7 @@
 //! The pull requests at the forge, queried at most once per cycle, and only if they matter.
 
+use jiff::Timestamp;
+
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
 use crate::forge::pull_request::{PullRequest, State};
@@ -38,7 +40,8 @@ impl PullRequests {
                     number: pull_request.number,
                     name: forge.name(pull_request.number),
                     url: pull_request.url,
-                    at,
+                    // Commits, such as one that resumes, have whole seconds.
+                    at: Timestamp::from_second(at.as_second()).unwrap_or(at),
                     by,
                     moves: proposal::recorded_moves(&pull_request.text),
                 }),

@@ -390,7 +390,7 @@ fn keys_are_read_again_and_an_unreadable_one_blocks() {
     let image = scene.push("aaaaaa2", NEW);
     scene.other_key.sign_below_tag(&scene.stage.registry, APP, &image);
     scene.configure("signed: { keys: [KEY, OTHER], transparency: ignore, need: 2 }");
-    assert!(scene.blocked().contains("is signed by 1 of the accepted signers, but 2 are needed"));
+    assert!(scene.blocked().contains("has 1 of 2 required signatures"));
     scene.configure("signed: { keys: [KEY, OTHER], transparency: ignore }");
     let aside = scene.path("aside");
     std::fs::rename(scene.path("cosign.pub"), &aside).expect("moved");

@@ -144,7 +144,7 @@ impl Client {
     }
 
     /// Limits the time of everything that one question about a repository takes, however often the registry responds.
-    pub(super) async fn within_time<T>(
+    pub async fn within_time<T>(
         &self,
         repository: &Repository,
         what: &'static str,

@@ -1,5 +1,5 @@
-//! Proof of origin that has been verified, in the cache. Proof that an image met a requirement once does not change, so it
-//! is kept for as long as the image is listed. That proof was missing is never cached: it may be added at any time.
+//! Proof of origin that has been verified, in the cache. A signature that counted once does not change, so it is kept for
+//! as long as the image is listed; scans, which the next one outdates, are not cached. That proof was missing is never cached: it may be added at any time.
 
 use crate::image::{Digest, Repository};
 

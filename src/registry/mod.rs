@@ -38,6 +38,7 @@
 //! - [`manifest`]: manifests, indexes and image configs
 //! - `bounded`: values in their JSON that take limited memory
 //! - [`cache`]: a cache of what registries returned, kept on disk
+//! - `listed_manifests`: the manifests of an index, for proof of origin
 //! - `cache_cleanup`: what the cache forgets
 //! - `cache_times`: when tags arrived, as far as the cache knows
 //! - `cache_format`: the keys and values of the cache
@@ -74,6 +75,7 @@ mod indexes;
 mod inspect;
 pub mod integrity;
 pub mod known_origins;
+mod listed_manifests;
 pub mod listing;
 pub mod manifest;
 pub mod memory;

@@ -2,13 +2,14 @@
 //! them. Nothing of it is verified here except digests and sizes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::http::client::Response;
 use crate::image::{Digest, Repository, Tag, Version};
-use crate::platform::Platform;
 use crate::sigstore::material::{Content, MAX_BYTES, MAX_COUNT, Material};
 use crate::sigstore::requirement::PredicateType;
 
@@ -17,7 +18,8 @@ use super::client::Client;
 use super::content::{check_found, digest_of, manifest_name, parse_digest};
 use super::endpoint::{Endpoint, SMALL};
 use super::error::RegistryError;
-use super::manifest::{ACCEPT, Manifest};
+use super::listed_manifests;
+use super::manifest::ACCEPT;
 use super::memory::Slot;
 use super::proof_places::Place;
 use super::referrers::Referrer;
@@ -132,30 +134,30 @@ impl Client {
     pub fn note_place_of_proofs(&self, repository: &Repository, place: Place) {
         self.proof_places().found(repository, place);
     }
-
-    /// The manifests of an index for `platforms`, or for all of its platforms if that is empty; none if it is not an index.
-    pub async fn manifests_of_platforms(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        platforms: &[Platform],
-    ) -> Result<Vec<Digest>, RegistryError> {
-        let version = Version { tag: None, digest: Some(digest.clone()) };
-        let read: Manifest = self.manifest(repository, &version).await?.manifest;
-        if !read.is_index() {
-            return Ok(Vec::new());
-        }
-        let counts = |built: Option<Platform>| {
-            platforms.is_empty() || built.is_none_or(|built| platforms.iter().any(|wanted| wanted.is_served_by(&built)))
-        };
-        let wanted = read.platforms().filter(|child| counts(child.platform()));
-        let found = wanted.map(|child| parse_digest(repository, child.digest())).collect::<Result<Vec<_>, _>>()?;
-        // Proof for only some of them would be no proof of the image.
-        Ok(if found.len() > PLATFORMS { Vec::new() } else { found })
-    }
 }
 
 impl Proofs<'_> {
+    /// The manifests that an index lists, which prove its origin if each of them is proven; none if it is not an index.
+    ///
+    /// # Errors
+    /// The registry cannot be asked.
+    pub async fn listed_manifests(&mut self, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
+        let version = Version { tag: None, digest: Some(digest.clone()) };
+        let Some(stored) = stored(self.client, self.repository, &version).await? else { return Ok(Vec::new()) };
+        let listed = match listed_manifests::digests(&stored.response.body) {
+            Ok(listed) => listed.unwrap_or_default(),
+            Err(reason) => {
+                self.omitted.push(format!("the platforms of {digest} prove nothing: {reason}"));
+                return Ok(Vec::new());
+            }
+        };
+        if listed.len() > PLATFORMS {
+            self.omitted.push(format!("{digest} lists {} manifests; at most {PLATFORMS} are looked at", listed.len()));
+            return Ok(Vec::new());
+        }
+        listed.iter().map(|digest| parse_digest(self.repository, digest)).collect()
+    }
+
     /// Fetches what one place has about a manifest.
     ///
     /// # Errors
@@ -290,30 +292,44 @@ impl Proofs<'_> {
     }
 }
 
+/// A manifest as it is stored, with the memory for it.
+struct Stored {
+    response: Arc<Response>,
+    _slot: Option<Slot>,
+}
+
 /// Fetches a manifest of signatures or attestations; `None` if there is none.
 async fn artifact(
     client: &Client,
     repository: &Repository,
     version: &Version,
 ) -> Result<Option<Artifact>, RegistryError> {
+    let Some(stored) = stored(client, repository, version).await? else { return Ok(None) };
+    let read = serde_json::from_slice(&stored.response.body);
+    let target = manifest_name(version);
+    read.map(Some).map_err(|error| invalid_response(repository, &target, format!("not a manifest ({error})")))
+}
+
+/// Fetches a manifest; `None` if there is none.
+async fn stored(client: &Client, repository: &Repository, version: &Version) -> Result<Option<Stored>, RegistryError> {
     let endpoints = client.endpoints(repository)?;
     if let Some(mirror) = endpoints.trusted_mirror() {
-        match artifact_at(mirror, repository, version).await {
+        match stored_at(mirror, repository, version).await {
             Ok(Some(found)) => return Ok(Some(found)),
             Ok(None) => {}
             Err(error) => mirror.log_skipped(&error),
         }
     }
-    artifact_at(&endpoints.origin, repository, version).await
+    stored_at(&endpoints.origin, repository, version).await
 }
 
-async fn artifact_at(
+async fn stored_at(
     endpoint: &Endpoint,
     repository: &Repository,
     version: &Version,
-) -> Result<Option<Artifact>, RegistryError> {
+) -> Result<Option<Stored>, RegistryError> {
     let request = endpoint.request(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
-    let (response, _slot) = endpoint.send_with_memory(&request).await?;
+    let (response, slot) = endpoint.send_with_memory(&request).await?;
     match check_found(repository, version, &response) {
         Err(error) if error.is_not_found() => return Ok(None),
         checked => checked?,
@@ -323,8 +339,7 @@ async fn artifact_at(
     {
         return Err(invalid_response(repository, &request.target, "its bytes do not hash to its digest".to_owned()));
     }
-    let read = serde_json::from_slice(&response.body);
-    read.map(Some).map_err(|error| invalid_response(repository, &request.target, format!("not a manifest ({error})")))
+    Ok(Some(Stored { response, _slot: slot }))
 }
 
 /// Fetches a layer. Returns the reason if only this layer cannot be used.

@@ -11,8 +11,8 @@ pub struct Subject {
     pub image: Repository,
     /// The digest that the tag points to.
     pub digest: Digest,
-    /// The manifests of the platforms that count, if the digest is that of an index. If there are any, proof for all of
-    /// them is as good as proof for the index.
+    /// All manifests that it lists, except attestations, if the digest is that of an index. If there are any, proof for all
+    /// of them is as good as proof for the index.
     pub platforms: Vec<Digest>,
     /// The commit in the tag, in full or abbreviated, in hexadecimal digits; `None` if the tag names none.
     pub commit: Option<String>,

@@ -19,7 +19,7 @@ use super::verdict::{Attested, Verdict};
 /// Verifies the material that a registry has about an image, each with the digest of the manifest that it was stored
 /// for, against a requirement.
 ///
-/// The digest that the tag points to needs the proof, or each manifest of the platforms that count. A proof for an index
+/// The digest that the tag points to needs the proof, or each manifest that it lists. A proof for an index
 /// covers its platforms. The trusted root is needed for certificates and for transparency logs; without one, both fail.
 pub fn verify(
     requirement: &Requirement,
@@ -190,7 +190,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Returns the manifests that lack what is needed: none if the index has it or all platforms that count.
+/// Returns the manifests that lack what is needed: none if the index has it or all that it lists.
 fn lacking(subject: &Subject, has: impl Fn(&Digest) -> bool) -> Vec<&Digest> {
     if has(&subject.digest) {
         return Vec::new();

@@ -13,7 +13,7 @@ use crate::cycle::error::CycleError;
 use crate::cycle::origin::prove::{Finding, Question, prove};
 use crate::cycle::origin::requirement::{ReadRequirement, RequirementError};
 use crate::cycle::time_limit::{before, unfinished};
-use crate::image::Digest;
+use crate::image::{Digest, Reference};
 use crate::plan::decide::Update;
 use crate::plan::gate::{self, Verification, Wanted, all_wanted};
 use crate::plan::skip::Reason;
@@ -147,7 +147,10 @@ fn note(verification: &mut Verification, (image, version): &Wanted, found: &Resu
         }
         (Ok(finding), _) => {
             let detail = finding.detail().unwrap_or_default();
-            *verification = Verification::Unproven(format!("{image}:{version}: {detail}"));
+            *verification = Verification::Unproven(format!(
+                "{}: {detail}",
+                Reference { repository: image.clone(), version: version.clone() }
+            ));
         }
         (Err(Failure::Registry(error)), _) => *verification = Verification::Unknown(error.to_string()),
         (Err(Failure::Unfinished(detail)), _) => *verification = Verification::Unknown(detail.clone()),

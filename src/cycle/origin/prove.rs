@@ -75,7 +75,7 @@ pub async fn prove(
     question: Question<'_>,
     required: &ReadRequirement,
 ) -> Result<Finding, RegistryError> {
-    let Question { repository, digest, rule, .. } = question;
+    let Question { repository, digest, .. } = question;
     if repository.index().is_some() {
         return Ok(Finding::nothing(
             "charts in a Helm repository have no signatures that can be verified; use an OCI registry".to_owned(),
@@ -83,13 +83,17 @@ pub async fn prove(
     }
     let subject = subject(question);
     let allowed: Vec<&str> = sources.entries.iter().map(|entry| entry.url.expose()).collect();
-    let hash = required.hash((&subject.commit, &subject.sources, &rule.platforms, allowed));
-    let known = registry.known_origin(repository, digest, &hash);
+    let hash = required.hash((&subject.commit, &subject.sources, allowed));
+    // A scan can be outdated by the next one at any time.
+    let may_change = required.requirement.attestations.iter().any(|rule| rule.predicate == PredicateType::Vuln);
+    let known = registry.known_origin(repository, digest, &hash).filter(|_| !may_change);
     if let Some(origin) = known.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(Finding::Proven(origin));
     }
-    let finding = search(registry, sources, question, required, subject).await?;
+    let work = search(registry, sources, question, required, subject);
+    let finding = registry.within_time(repository, "the search for signatures", work).await?;
     if let Finding::Proven(origin) = &finding
+        && !may_change
         && let Ok(bytes) = serde_json::to_vec(origin)
     {
         registry.remember_origin(repository, digest, &hash, &bytes);
@@ -105,7 +109,7 @@ async fn search(
     required: &ReadRequirement,
     mut subject: Subject,
 ) -> Result<Finding, RegistryError> {
-    let Question { repository, digest, rule, .. } = question;
+    let Question { repository, digest, .. } = question;
     let mut proofs = registry.proofs(repository, Kinds { attestations: &required.predicates });
     let places = registry.places_of_proofs(repository);
     let judge = |proofs: &Proofs<'_>, subject: &Subject| {
@@ -121,7 +125,7 @@ async fn search(
             return Ok(finding);
         }
     }
-    subject.platforms = registry.manifests_of_platforms(repository, digest, &rule.platforms).await?;
+    subject.platforms = proofs.listed_manifests(digest).await?;
     for place in places.into_iter().filter(|_| !subject.platforms.is_empty()) {
         for platform in &subject.platforms {
             proofs.fetch(place, platform).await?;
@@ -164,7 +168,8 @@ fn finding(
     if verdict.is_met() && shortfalls.is_empty() {
         return Finding::Proven(origin);
     }
-    let flaws = verdict.flaws.iter().map(ToString::to_string).chain(proofs.omitted.iter().cloned()).collect();
+    // What was not read at all comes first: the rest may not be the reason.
+    let flaws = proofs.omitted.iter().cloned().chain(verdict.flaws.iter().map(ToString::to_string)).collect();
     Finding::Unproven { origin, shortfalls, flaws }
 }
 

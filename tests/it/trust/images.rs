@@ -354,26 +354,20 @@ fn with_a_fallback_the_newest_signed_image_is_chosen() {
 }
 
 #[test]
-fn an_index_is_signed_itself_or_by_all_platforms_that_count() {
+fn an_index_is_signed_itself_or_by_all_that_it_lists() {
     let scene = Scene::new(false);
     let registry = &scene.stage.registry;
     let index = registry.push_index(APP, "aaaaaa2", NEW);
     let platforms = registry.platforms(APP, "aaaaaa2");
     scene.sign(&platforms[0]);
     scene.blocked();
+    // A runtime might choose the other one, whatever the policy says.
     scene.configure("signed: { keys: [KEY], transparency: ignore }\nplatforms: [linux/amd64]");
-    scene.sync();
-    assert!(scene.has("aaaaaa2"), "the other platform does not count");
+    scene.blocked();
     scene.configure("signed: { keys: [KEY], transparency: ignore }");
-    let run = scene.tagalong(&["images", "verify", "--output", "json"]);
-    assert_eq!(run.code, 3, "{run:#?}");
-    let verified = run.json();
-    assert_eq!(
-        (&verified["images"][0]["status"], &verified["unproven"]),
-        (&json!("unproven"), &json!(1)),
-        "{verified:#}"
-    );
     scene.sign(&platforms[1]);
+    scene.sync();
+    assert!(scene.has("aaaaaa2"));
     let verified = scene.tagalong(&["images", "verify", "--output", "json"]).ok().json();
     assert_eq!(verified["images"][0]["signatures"].as_array().map(Vec::len), Some(2), "{verified:#}");
 

@@ -81,6 +81,12 @@ impl Explain for ConfigError {
             ConfigError::GitIdentity(Unusable::Url(_)) | ConfigError::SourceIdentity(Unusable::Url(_)) => {
                 Some("use the URL of a repository on GitHub, such as https://github.com/acme/infra.git".to_owned())
             }
+            ConfigError::GitIdentity(Unusable::NotAzure) | ConfigError::SourceIdentity(Unusable::NotAzure) => {
+                Some("use the URL of a repository on dev.azure.com, or a token file".to_owned())
+            }
+            ConfigError::Forge(UnknownForge::NotAzure) | ConfigError::Host(UnknownForge::NotAzure) => {
+                Some("remove the `url`, or set a tokenFile next to it".to_owned())
+            }
             ConfigError::GitIdentity(Unusable::Environment(error))
             | ConfigError::SourceIdentity(Unusable::Environment(error)) => error.help(),
             ConfigError::Flag { .. } | ConfigError::Forge(_) | ConfigError::Host(_) => None,

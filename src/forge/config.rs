@@ -66,6 +66,9 @@ pub enum UnknownForge {
     /// The URL of the repository is not encrypted.
     #[error("git.url is plain http, so the token would be sent in clear text")]
     ClearText,
+    /// The API is not that of Azure DevOps Services, whose tokens nobody else may see.
+    #[error("`provider: azure` is for the API of Azure DevOps Services (dev.azure.com, *.visualstudio.com) only")]
+    NotAzure,
     /// Labels are configured for a product that has none.
     #[error("Bitbucket has no labels for pull requests")]
     Labels,
@@ -159,6 +162,11 @@ impl ApiBase {
     pub fn below(&self, url: &str) -> Option<String> {
         let rest = url.strip_prefix(self.0.as_str().trim_end_matches('/'))?;
         rest.starts_with('/').then(|| rest.to_owned())
+    }
+
+    /// Returns whether it is that of Azure DevOps Services, or of a server on this machine.
+    pub fn is_azure(&self) -> bool {
+        self.0.as_str().parse::<SafeUrl>().is_ok_and(|url| url.is_loopback() || Kind::of(&url) == Ok(Kind::AzureDevOps))
     }
 
     /// Host and port.

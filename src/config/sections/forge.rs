@@ -64,6 +64,9 @@ impl ForgeAccess {
         let api = self.url.map_or_else(|| ApiBase::of(kind, &repo.url), |url| Ok(url.completed(kind)))?;
         let token = match (self.token_file, issuer) {
             (Some(file), _) => TokenSource::File(file),
+            (None, Some(Issuer::AzureDevOps(_))) if kind == Kind::AzureDevOps && !api.is_azure() => {
+                return Err(UnknownForge::NotAzure);
+            }
             (None, Some(issuer)) if is_known(issuer, kind) => TokenSource::Issuer(issuer.clone()),
             (None, _) => return Err(UnknownForge::NoToken),
         };

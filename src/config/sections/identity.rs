@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::reader::Section;
-use crate::forge::config::UnknownForge;
+use crate::forge::config::{Kind, UnknownForge};
 use crate::identity::azure_devops::AzureDevOps;
 use crate::identity::environment::Environment;
 use crate::identity::error::IdentityError;
@@ -29,6 +29,9 @@ pub enum Unusable {
     /// The URL of the repository does not fit.
     #[error("githubApp: {0}")]
     Url(#[from] UnknownForge),
+    /// The repository is not on Azure DevOps, whose tokens nobody else may see.
+    #[error("provider: `azure` is for repositories on Azure DevOps Services (dev.azure.com, *.visualstudio.com)")]
+    NotAzure,
     /// The environment does not offer it.
     #[error("provider: {0}")]
     Environment(#[from] IdentityError),
@@ -66,9 +69,15 @@ impl IdentityKeys {
     ) -> Result<Issuer, Unusable> {
         match self {
             IdentityKeys::GitHubApp(app) => Ok(app.settle(repository, https, timeout)?),
+            IdentityKeys::Azure if !is_at_azure(repository) => Err(Unusable::NotAzure),
             IdentityKeys::Azure => Ok(Issuer::AzureDevOps(AzureDevOps::new(environment)?)),
         }
     }
+}
+
+/// Returns whether a repository is on Azure DevOps Services, or on this machine.
+fn is_at_azure(repository: &SafeUrl) -> bool {
+    repository.is_loopback() || Kind::of(repository) == Ok(Kind::AzureDevOps)
 }
 
 /// Returns how to connect over https with an identity, unless there is a token, which comes from a flag.

@@ -12,7 +12,10 @@ pub fn check(config: &Config) -> Vec<Row> {
     let required = rules.filter_map(|rule| Some((rule, rule.origin.as_ref()?)));
     let row = required.map(|(rule, origin)| {
         let read = ReadRequirement::of(origin, clock::now());
-        let detail = format!("{} signers, {} needed", origin.signers.count(), origin.need);
+        let detail = match (origin.signers.count(), origin.need) {
+            (1, 1) => "1 signer, required".to_owned(),
+            (count, need) => format!("{count} signers, {need} required"),
+        };
         Row::of("signatures", rule.name.clone(), read, detail).needed_to("verify the origin of images")
     });
     row.collect()

@@ -41,8 +41,8 @@ pub struct Arguments {
     file: PathBuf,
 
     /// Address of the repository
-    #[arg(long, value_name = "URL", default_value = PUBLIC, value_parser = address)]
-    mirror: Url,
+    #[arg(long, value_name = "URL", default_value = PUBLIC)]
+    mirror: String,
 
     /// Root metadata to begin with, for an instance of your own [default: that of the public instance]
     #[arg(long, value_name = "FILE")]
@@ -72,6 +72,9 @@ struct Updated {
 /// Fetches it.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let Arguments { file, mirror, root, cache_dir: folder, output } = arguments;
+    // The parser of arguments would repeat a password.
+    let mirror =
+        address(&mirror).map_err(|reason| ConfigError::Flag { flag: "--mirror", reason: reason.to_owned() })?;
     let overrides = Overrides { cache_dir: folder, ..Overrides::default() };
     let environment = |name: &str| std::env::var(name).ok();
     let folder = cache_dir(&overrides, &environment, std::env::home_dir().as_deref()).ok_or(ConfigError::NoCacheDir)?;
@@ -124,8 +127,11 @@ fn line(verb: &str, entry: &Entry) -> String {
 }
 
 /// Reads the address of a repository. Metadata is signed, so that it need not be encrypted.
-fn address(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let is_plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    if is_plain { Ok(url) } else { Err("write an address such as https://tuf-repo-cdn.sigstore.dev".to_owned()) }
+fn address(text: &str) -> Result<Url, &'static str> {
+    let wrong = "write an address such as https://tuf-repo-cdn.sigstore.dev";
+    let url = Url::parse(text).map_err(|_| wrong)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the address must not contain credentials");
+    }
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(wrong) }
 }

@@ -11,8 +11,8 @@ use crate::secret::Secret;
 use super::error::IdentityError;
 use super::provider::Provider;
 
-/// All variables that are read.
-pub const VARIABLES: [&str; 20] = [
+/// The variables of AWS.
+pub const AWS: [&str; 12] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -25,10 +25,12 @@ pub const VARIABLES: [&str; 20] = [
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL_STS",
     "AWS_ENDPOINT_URL_ECR",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "AZURE_CLIENT_ID",
-    "AZURE_TENANT_ID",
-    "AZURE_AUTHORITY_HOST",
+];
+/// The variables of Azure.
+pub const AZURE: [&str; 4] =
+    ["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"];
+/// The variables of Google Cloud.
+pub const GOOGLE: [&str; 4] = [
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GCE_METADATA_HOST",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
@@ -56,7 +58,7 @@ impl Environment {
 
     /// Reads the variables alone.
     pub fn of(variable: &dyn Fn(&str) -> Option<String>) -> Environment {
-        let set = VARIABLES.iter().filter_map(|name| Some((*name, variable(name)?)));
+        let set = AWS.iter().chain(&AZURE).chain(&GOOGLE).filter_map(|name| Some((*name, variable(name)?)));
         let set = set.filter(|(_, value)| !value.is_empty());
         let variables = set.map(|(name, value)| (name, Secret::new(value))).collect();
         Environment { variables, is_at_google: false }

@@ -1,5 +1,7 @@
 //! The environment variables that are read.
 
+use crate::identity::environment::{AWS, AZURE, GOOGLE};
+
 /// Environment variables with the same meaning.
 pub struct Variable {
     /// Their names.
@@ -33,36 +35,9 @@ pub const VARIABLES: [Variable; 21] = [
         names: &["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"],
         meaning: "Docker config file for registries, and the folder of Docker's own config.json; flag: --registry-auth-file",
     },
-    Variable {
-        names: &[
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_SESSION_TOKEN",
-            "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "AWS_ROLE_ARN",
-            "AWS_ROLE_SESSION_NAME",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            "AWS_REGION",
-            "AWS_DEFAULT_REGION",
-            "AWS_ENDPOINT_URL_STS",
-            "AWS_ENDPOINT_URL_ECR",
-        ],
-        meaning: "identity at AWS, for its registries",
-    },
-    Variable {
-        names: &["AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"],
-        meaning: "identity at Azure, for its registries and Azure DevOps",
-    },
-    Variable {
-        names: &[
-            "GOOGLE_APPLICATION_CREDENTIALS",
-            "GCE_METADATA_HOST",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
-        ],
-        meaning: "identity at Google Cloud, for its registries",
-    },
+    Variable { names: &AWS, meaning: "identity at AWS, for its registries" },
+    Variable { names: &AZURE, meaning: "identity at Azure, for its registries and Azure DevOps" },
+    Variable { names: &GOOGLE, meaning: "identity at Google Cloud, for its registries" },
     Variable {
         names: &["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"],
         meaning: "age identities: in the variable itself, in a file, and an SSH private key; flag: --age-key-file",

@@ -164,8 +164,7 @@ impl Proofs<'_> {
     /// The registry cannot be asked. What it has lost, or what makes no sense, is left out: it must not hide what is at the
     /// other place.
     pub async fn fetch(&mut self, place: Place, digest: &Digest) -> Result<(), RegistryError> {
-        let (client, repository) = (self.client, self.repository);
-        let found = client.within_time(repository, "the search for signatures", self.fetch_now(place, digest)).await;
+        let found = self.fetch_now(place, digest).await;
         self.omitted.extend(omit_if_it_concerns_the_image(found)?.err());
         Ok(())
     }

@@ -113,13 +113,13 @@ async fn search(
     let mut proofs = registry.proofs(repository, Kinds { attestations: &required.predicates });
     let places = registry.places_of_proofs(repository);
     let judge = |proofs: &Proofs<'_>, subject: &Subject| {
-        let verdict =
-            block_in_place(|| verify(&required.requirement, required.root.as_ref(), subject, &proofs.material));
-        finding(&verdict, proofs, required, subject, sources)
+        block_in_place(|| verify(&required.requirement, required.root.as_ref(), subject, &proofs.material))
     };
+    let mut verdict = Verdict::default();
     for place in places {
         proofs.fetch(place, digest).await?;
-        let finding = judge(&proofs, &subject);
+        verdict = judge(&proofs, &subject);
+        let finding = finding(&verdict, &proofs, required, &subject, sources);
         if matches!(finding, Finding::Proven(_)) {
             registry.note_place_of_proofs(repository, place);
             return Ok(finding);
@@ -130,13 +130,14 @@ async fn search(
         for platform in &subject.platforms {
             proofs.fetch(place, platform).await?;
         }
-        let finding = judge(&proofs, &subject);
+        verdict = judge(&proofs, &subject);
+        let finding = finding(&verdict, &proofs, required, &subject, sources);
         if matches!(finding, Finding::Proven(_)) {
             registry.note_place_of_proofs(repository, place);
             return Ok(finding);
         }
     }
-    Ok(judge(&proofs, &subject))
+    Ok(finding(&verdict, &proofs, required, &subject, sources))
 }
 
 /// Returns what is known about an image, except the platforms of its index.

@@ -149,7 +149,7 @@ fn trusted_root(file: &Path, now: Timestamp) -> Result<TrustedRoot, RequirementE
     Ok(root)
 }
 
-/// Reads a file. A policy in the repository may name any, so only plain files of a limited size are opened.
+/// Reads a file. Only plain files of a limited size are opened: a pipe or a device would never end.
 fn text(file: &Path) -> Result<String, RequirementError> {
     let unreadable = |source| RequirementError::Unreadable { file: file.to_owned(), source };
     if !std::fs::metadata(file).map_err(unreadable)?.is_file() {

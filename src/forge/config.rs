@@ -164,9 +164,9 @@ impl ApiBase {
         rest.starts_with('/').then(|| rest.to_owned())
     }
 
-    /// Returns whether it is that of Azure DevOps Services, or of a server on this machine.
-    pub fn is_azure(&self) -> bool {
-        self.0.as_str().parse::<SafeUrl>().is_ok_and(|url| url.is_loopback() || Kind::of(&url) == Ok(Kind::AzureDevOps))
+    /// Returns whether access tokens for Azure DevOps may be sent to it.
+    pub fn takes_azure_tokens(&self) -> bool {
+        self.0.as_str().parse::<SafeUrl>().is_ok_and(|url| Kind::takes_azure_tokens(&url))
     }
 
     /// Host and port.
@@ -201,6 +201,11 @@ impl Kind {
             Some(host) if host.ends_with(".visualstudio.com") => Ok(Kind::AzureDevOps),
             _ => Err(UnknownForge::Kind),
         }
+    }
+
+    /// Returns whether access tokens for Azure DevOps may be sent to a server: Azure DevOps Services, or one on this machine.
+    pub fn takes_azure_tokens(url: &SafeUrl) -> bool {
+        url.is_loopback() || Kind::of(url) == Ok(Kind::AzureDevOps)
     }
 
     /// The product's name of a repository: GitLab nests groups, the others have an owner (for Azure DevOps, a project) and

@@ -45,7 +45,7 @@ impl Complaint {
 }
 
 /// Returns whether a text repeats a secret, or its beginning: servers cut long ones off, too.
-fn is_repeated(secret: &str, text: &str) -> bool {
+pub fn is_repeated(secret: &str, text: &str) -> bool {
     !secret.is_empty() && text.contains(secret.get(..BEGINNING).unwrap_or(secret))
 }
 

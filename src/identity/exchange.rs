@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use crate::http;
 use crate::http::client::{Authorities, Client, Request, SendError};
-use crate::http::complaint::Complaint;
+use crate::http::complaint::{Complaint, is_repeated};
 use crate::http::excerpt::excerpt;
 use crate::secret::Secret;
 
@@ -25,8 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const LIMIT: usize = 256 << 10;
 /// The shortest secret that a message must not repeat, in bytes: shorter texts are in many harmless words.
 const SHORTEST_SECRET: usize = 8;
-/// The length of the beginning by which a repeated secret is recognized, in bytes: servers cut long ones off.
-const BEGINNING: usize = 32;
 
 /// Sends a request with all that must stay secret of it, and returns the body of a successful response. Connections are
 /// not kept: the next request is minutes or hours away.
@@ -82,11 +80,8 @@ pub fn refusal(
     };
     // The whole body is searched, because a message is cut off, too.
     let text = String::from_utf8_lossy(body);
-    let is_repeated = |secret: &&Secret<String>| {
-        let secret = secret.expose();
-        secret.len() >= SHORTEST_SECRET && text.contains(secret.get(..BEGINNING).unwrap_or(secret))
-    };
-    let message = message.filter(|_| !secrets.iter().any(is_repeated));
+    let mut secrets = secrets.iter().map(|secret| secret.expose()).filter(|secret| secret.len() >= SHORTEST_SECRET);
+    let message = message.filter(|_| !secrets.any(|secret| is_repeated(secret, &text)));
     IdentityError::Refused { host, step, status: status.as_u16(), message }
 }
 

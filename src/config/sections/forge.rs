@@ -64,7 +64,7 @@ impl ForgeAccess {
         let api = self.url.map_or_else(|| ApiBase::of(kind, &repo.url), |url| Ok(url.completed(kind)))?;
         let token = match (self.token_file, issuer) {
             (Some(file), _) => TokenSource::File(file),
-            (None, Some(Issuer::AzureDevOps(_))) if kind == Kind::AzureDevOps && !api.is_azure() => {
+            (None, Some(Issuer::AzureDevOps(_))) if kind == Kind::AzureDevOps && !api.takes_azure_tokens() => {
                 return Err(UnknownForge::NotAzure);
             }
             (None, Some(issuer)) if is_known(issuer, kind) => TokenSource::Issuer(issuer.clone()),

@@ -69,15 +69,10 @@ impl IdentityKeys {
     ) -> Result<Issuer, Unusable> {
         match self {
             IdentityKeys::GitHubApp(app) => Ok(app.settle(repository, https, timeout)?),
-            IdentityKeys::Azure if !is_at_azure(repository) => Err(Unusable::NotAzure),
+            IdentityKeys::Azure if !Kind::takes_azure_tokens(repository) => Err(Unusable::NotAzure),
             IdentityKeys::Azure => Ok(Issuer::AzureDevOps(AzureDevOps::new(environment)?)),
         }
     }
-}
-
-/// Returns whether a repository is on Azure DevOps Services, or on this machine.
-fn is_at_azure(repository: &SafeUrl) -> bool {
-    repository.is_loopback() || Kind::of(repository) == Ok(Kind::AzureDevOps)
 }
 
 /// Returns how to connect over https with an identity, unless there is a token, which comes from a flag.

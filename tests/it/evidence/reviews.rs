@@ -2,28 +2,15 @@
 
 use ::tagalong::fault::{Explain, Fault};
 use ::tagalong::forge::config::Kind;
-use ::tagalong::forge::pull_request::{Person, PullRequest, State};
 use ::tagalong::forge::review::{Review, Verdict, Weight};
 use serde_json::{Value, json};
 
-use super::scene::{COMMIT, OTHER, Scene, page, wait};
+use super::scene::{COMMIT, OTHER, Scene, page, pull_request, wait};
 use crate::support::scripted::json;
-
-/// Pull request 7 by the bot, with the head `COMMIT`.
-fn pull_request() -> PullRequest {
-    PullRequest {
-        number: 7,
-        url: "https://forge.example.com/pulls/7".to_owned(),
-        text: String::new(),
-        state: State::Open,
-        head: Some(COMMIT.to_owned()),
-        author: Some(Person { login: "bot".to_owned(), name: None, email: None }),
-    }
-}
 
 #[track_caller]
 fn read(scene: &Scene) -> Vec<Review> {
-    wait(scene.forge.reviews(&pull_request())).expect("reviews")
+    wait(scene.forge.reviews(&pull_request("bot"))).expect("reviews")
 }
 
 #[track_caller]
@@ -149,7 +136,7 @@ fn a_github_that_does_not_say_who_may_write_is_no_verdict() {
             &[],
         ),
     });
-    let error = wait(scene.forge.reviews(&pull_request())).expect_err("unknown");
+    let error = wait(scene.forge.reviews(&pull_request("bot"))).expect_err("unknown");
     assert_eq!(error.fault(), Fault::Denied);
     assert!(error.to_string().contains("Resource not accessible by personal access token"), "{error}");
 }
